@@ -1,0 +1,100 @@
+"""Who calls, and with which key (OAUTH section 9, T2 to T5; reading 4).
+
+Authentication comes first and uses nothing up; then the proof; then the marks
+of both go into the replay memory, so that a request which is asked to come again
+with a nonce has not burnt its assertion (OAUTH-CAUTH-17). A proof that is bad in
+itself is refused here, before any look-up.
+"""
+
+import structlog
+
+from abeyance.acts.house import ClientRequest, House
+from abeyance.oauth.client_authentication import (
+    AuthenticatedClient,
+    Credentials,
+    challenge,
+    claimed_client,
+    read_credentials,
+    verify_credentials,
+)
+from abeyance.proofs.dpop import ProvenKey, ReplayMark, verify_proof
+from abeyance.volatile.replay import ReplayMemoryFull
+from abeyance.wire.errors import (
+    InvalidClient,
+    InvalidDpopProof,
+    TooManyRequests,
+    Unavailable,
+)
+
+_log = structlog.get_logger("abeyance.admit")
+
+
+async def authenticate(house: House, request: ClientRequest) -> AuthenticatedClient:
+    """Authenticate the client; raises `InvalidRequest`, `InvalidClient` or `TooManyRequests`."""
+    failures = house.limits.failures
+    tick = house.clock.tick()
+    if wait := failures.wait(request.address, tick):
+        raise TooManyRequests("Too many failed authentications", wait)
+    credentials: Credentials | None = None
+    try:
+        credentials = read_credentials(
+            request.authorization, request.form, issuer=house.endpoints.issuer
+        )
+        # Counted for this client from this address: a stranger elsewhere cannot
+        # keep the client out (OAUTH-CAUTH-11).
+        if wait := failures.wait((credentials.client_id, request.address), tick):
+            raise TooManyRequests("Too many failed authentications", wait)
+        caller = verify_credentials(
+            credentials,
+            await house.store.find_client(claimed_client(credentials)),
+            request.form,
+            issuer=house.endpoints.issuer,
+            token_endpoint=house.endpoints.token,
+            now=house.clock.now(),
+        )
+    except InvalidClient:
+        house.counters.authentication_failures.inc()
+        failures.fail(request.address, tick)
+        if credentials is not None:
+            failures.fail((credentials.client_id, request.address), tick)
+        _log.warning("client authentication failed", address=request.address)
+        raise
+    failures.succeed(request.address)
+    failures.succeed((caller.client.id, request.address))
+    return caller
+
+
+async def prove(
+    house: House, request: ClientRequest, caller: AuthenticatedClient
+) -> ProvenKey | None:
+    """Verify the DPoP proof, if there is one, and use up its mark and the assertion's.
+
+    Raises `InvalidDpopProof`, `UseDpopNonce`, or `InvalidClient` for an assertion
+    that was used before.
+    """
+    now = house.clock.now()
+    proof = None
+    if request.dpop:
+        proof = verify_proof(
+            request.dpop,
+            method="POST",
+            url=request.url,
+            now=now,
+            nonces=house.nonces,
+            require_nonce=house.terms.require_nonce,
+        )
+    if caller.mark is not None and not await _use(house, caller.mark):
+        house.counters.authentication_failures.inc()
+        raise InvalidClient(challenge(house.endpoints.issuer))
+    if proof is None:
+        return None
+    if not await _use(house, proof.mark):
+        raise InvalidDpopProof("The DPoP proof was used before")
+    return proof.key
+
+
+async def _use(house: House, mark: ReplayMark) -> bool:
+    try:
+        return await house.replay.use(mark, now=house.clock.now())
+    except ReplayMemoryFull:
+        raise Unavailable from None

@@ -1,0 +1,1 @@
+"""What every grant and face shares: who calls, what may be asked, minting, metadata."""

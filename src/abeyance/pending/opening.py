@@ -1,0 +1,89 @@
+"""From a validated request to "not yet" (DTR-RESP-01 to -04, DTR-BIND-01)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from abeyance.pending.change import AuditEvent, Change, Open, Step
+from abeyance.pending.handles import HandleKind, Home, mint_handle
+from abeyance.pending.request import Held, Key, Snapshot
+from abeyance.pending.states import Pending
+from abeyance.wire.secret import Secret
+
+_LEAST_COLLECTION_TIME: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A validated request, nothing consumed yet.
+
+    `requires` are the steps by which the grant's own credential is spent; they
+    are the same whether the answer is a token or "not yet" (OAUTH-DEFER-01, -02).
+    """
+
+    home: Home
+    snapshot: Snapshot
+    requires: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The deferral code, the only time that it is seen, and the change that makes it real."""
+
+    code: Secret
+    held: Held
+    change: Change
+
+
+def open_request(
+    proposal: Proposal,
+    *,
+    interval: timedelta,
+    lifetime: timedelta,
+    at_most: int,
+    secret: bytes,
+    now: datetime,
+) -> Opened:
+    """Open a pending request; `lifetime` is how long the client may wait.
+
+    Raises `ValueError` if the life leaves no time to poll (T-123).
+    """
+    if not timedelta(seconds=1) <= interval < lifetime:
+        raise ValueError("the interval must be at least a second and shorter than the lifetime")
+    code, handle = mint_handle(HandleKind.DEFERRAL_CODE, proposal.home, secret)
+    expires_at = now + lifetime
+    held = Held(
+        key=Key(proposal.home, 1),
+        version=1,
+        state=Pending(),
+        client=proposal.snapshot.client,
+        binding=proposal.snapshot.binding,
+        handle=handle,
+        opened_at=now,
+        decide_by=decision_deadline(expires_at, lifetime=lifetime, interval=interval),
+        expires_at=expires_at,
+        interval=interval,
+    )
+    opened = AuditEvent(
+        n=held.key.n,
+        at=now,
+        event="opened",
+        actor=f"client:{held.client}",
+        detail={"rule": proposal.snapshot.rule, "policy": proposal.snapshot.policy_version},
+    )
+    return Opened(
+        code,
+        held,
+        Change(
+            proposal.home,
+            (*proposal.requires, Open(held, proposal.snapshot, at_most)),
+            (opened,),
+        ),
+    )
+
+
+def decision_deadline(
+    expires_at: datetime, *, lifetime: timedelta, interval: timedelta
+) -> datetime:
+    """The last instant for a decision that the client can still collect (EXT-DECIDE-11)."""
+    return expires_at - min(max(2 * interval, _LEAST_COLLECTION_TIME), lifetime / 4)

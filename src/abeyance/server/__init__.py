@@ -1,0 +1,1 @@
+"""The ASGI application, cut along its trust boundaries; `wiring` alone names a store."""

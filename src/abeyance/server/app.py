@@ -1,0 +1,89 @@
+"""The ASGI application: served alone, or mounted into another one.
+
+    abeyance = Abeyance(settings)
+
+    # alone: any ASGI server runs `abeyance`, which opens and closes itself (lifespan)
+
+    # mounted: the host application opens and closes it
+    @asynccontextmanager
+    async def lifespan(host):
+        async with abeyance.running():
+            yield
+
+    Starlette(routes=[Mount("/as", abeyance)], lifespan=lifespan)
+
+The issuer's path and the mount point must agree; the metadata document is also
+served below the mount point, and belongs at `endpoints.well_known` of the host.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from abeyance.acts.house import House
+from abeyance.server.http import JSON, NEVER_STORED, Receive, Scope, Send, send_reply
+from abeyance.server.settings import Settings
+from abeyance.server.wiring import Wired, open_house, routes_of
+from abeyance.wire.reply import Reply
+
+_NOT_FOUND = Reply(404, b'{"error":"not_found"}')
+_CLOSED = Reply(503, b'{"error":"temporarily_unavailable"}', ((b"retry-after", b"5"),))
+
+
+class Abeyance:
+    """The authorization server as one ASGI callable."""
+
+    __slots__ = ("_pages", "_path", "_routes", "_settings", "house")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._routes: dict[str, Wired] = {}
+        self._pages: Wired | None = None
+        self._path = ""
+        self.house: House | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[House]:
+        """Open the store and answer requests until the block ends."""
+        async with open_house(self._settings) as house:
+            routes = routes_of(house, self._settings)
+            self.house, self._routes, self._pages = house, routes.endpoints, routes.console
+            self._path = house.endpoints.path
+            try:
+                yield house
+            finally:
+                self.house, self._routes, self._pages = None, {}, None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, root = scope["path"], scope.get("root_path", "")
+        if root and path.startswith(root + "/"):
+            path = path[len(root) :]
+        endpoint = self._routes.get(path)
+        if endpoint is not None:
+            await endpoint(scope, receive, send)
+            return
+        for prefix in (self._path + "/console", "/console"):
+            if self._pages is not None and (path == prefix or path.startswith(prefix + "/")):
+                await self._pages({**scope, "root_path": root + prefix}, receive, send)
+                return
+        reply = _CLOSED if self.house is None else _NOT_FOUND
+        await send_reply(scope, send, reply, (JSON, *NEVER_STORED))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as fault:
+            if self.house is None and not isinstance(fault, OSError):
+                await send({"type": "lifespan.startup.failed", "message": str(fault)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})

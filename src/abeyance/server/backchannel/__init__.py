@@ -1,0 +1,1 @@
+"""What clients call: token, revocation, and the documents that they read first."""

@@ -1,0 +1,46 @@
+"""Poll clocks, in this process's memory (DTR-ERR-04; readings 5, 13, 20).
+
+A clock is changed by compare-and-swap: two polls that arrive together cannot
+both be on time, the loser is an early poll. Forgetting a clock (restart, memory
+bound) forgets its penalties, so the bound is `interval` again, never less.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from abeyance.pending.pacing import FRESH, PollClock, earn
+from abeyance.pending.request import Key
+
+CAPACITY: Final = 200_000
+
+
+class PollClocks:
+    """The clocks of the requests that were polled last."""
+
+    __slots__ = ("_capacity", "_clocks")
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._clocks: OrderedDict[Key, PollClock] = OrderedDict()
+
+    def get(self, key: Key) -> PollClock:
+        return self._clocks.get(key, FRESH)
+
+    def swap(self, key: Key, *, seen: PollClock, new: PollClock) -> bool:
+        """Put `new` in the place of `seen`; `False` if another poll was faster."""
+        if self._clocks.get(key, FRESH) is not seen:
+            return False
+        self._clocks[key] = new
+        if len(self._clocks) > self._capacity:
+            self._clocks.popitem(last=False)
+        return True
+
+    def earn(self, key: Key) -> None:
+        """Give the request one poll that the pace does not count (EXT-WAIT-06)."""
+        self._clocks[key] = earn(self.get(key))
+
+    def forget(self, key: Key) -> None:
+        self._clocks.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._clocks)

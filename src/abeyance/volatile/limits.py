@@ -1,0 +1,81 @@
+"""Rates and back-off: token buckets by key, bounded (OAUTH-CAUTH-11, SEC-DOS-08).
+
+No key is ever locked for good from outside: a bucket refills, a delay ends.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final
+
+CAPACITY: Final = 100_000
+
+
+class Buckets:
+    """So many a second for each key, with a burst."""
+
+    __slots__ = ("_burst", "_capacity", "_levels", "_rate")
+
+    def __init__(self, *, rate: float, burst: int, capacity: int = CAPACITY) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._capacity = capacity
+        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: Hashable, tick: float) -> int | None:
+        """Take one; `None` if there was one, else the seconds to wait."""
+        level, at = self._levels.get(key, (float(self._burst), tick))
+        level = min(float(self._burst), level + max(0.0, tick - at) * self._rate)
+        if level < 1.0:
+            return max(1, math.ceil((1.0 - level) / self._rate))
+        self._put(key, (level - 1.0, tick))
+        return None
+
+    def _put(self, key: Hashable, value: tuple[float, float]) -> None:
+        self._levels[key] = value
+        self._levels.move_to_end(key)
+        if len(self._levels) > self._capacity:
+            self._levels.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    count: int
+    blocked_until: float
+
+
+class Backoff:
+    """A delay that grows with each failure in a row and ends with a success.
+
+    The first `free` failures cost nothing, then the delay doubles from one
+    second to `longest`.
+    """
+
+    __slots__ = ("_capacity", "_failures", "_free", "_longest")
+
+    def __init__(self, *, free: int, longest: float, capacity: int = CAPACITY) -> None:
+        self._free = free
+        self._longest = longest
+        self._capacity = capacity
+        self._failures: OrderedDict[Hashable, _Failures] = OrderedDict()
+
+    def wait(self, key: Hashable, tick: float) -> int | None:
+        """The seconds to wait before this key may try again; `None`: now."""
+        failures = self._failures.get(key)
+        if failures is None or failures.blocked_until <= tick:
+            return None
+        return math.ceil(failures.blocked_until - tick)
+
+    def fail(self, key: Hashable, tick: float) -> None:
+        known = self._failures.get(key)
+        count = 1 if known is None else known.count + 1
+        delay = min(self._longest, 2.0 ** min(count - self._free - 1, 30)) if count > self._free else 0.0
+        self._failures[key] = _Failures(count, tick + delay)
+        self._failures.move_to_end(key)
+        if len(self._failures) > self._capacity:
+            self._failures.popitem(last=False)
+
+    def succeed(self, key: Hashable) -> None:
+        if self._failures:
+            self._failures.pop(key, None)

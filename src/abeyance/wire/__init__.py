@@ -1,0 +1,1 @@
+"""What travels: wire names, strict decoding, secrets and the errors that go out."""

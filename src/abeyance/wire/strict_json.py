@@ -1,0 +1,116 @@
+"""JSON from outside, strictly: no duplicate names, `NaN`, deep nesting or lone surrogates.
+
+Source: OAUTH-PARAM-09 (RFC 8259 §4 leaves duplicate names undefined, which is
+how two readers come to see two requests).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NoReturn, TypeAlias, cast
+
+Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+JsonObject: TypeAlias = Mapping[str, Json]
+
+MAX_DEPTH: Final = 8
+MAX_INTEGER: Final = 2**53
+
+
+class NotStrictJson(ValueError):
+    """The text is not JSON in our sense; the message names the reason, never the text."""
+
+
+def parse_json(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
+    """Decode one JSON value.
+
+    Bytes must be UTF-8 without a byte order mark. Integers beyond 2^53 and
+    numbers that overflow a double are refused. The caller bounds the size.
+    """
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise NotStrictJson("not UTF-8") from None
+    if text.startswith("\ufeff"):
+        raise NotStrictJson("byte order mark")
+    _check_depth(text, max_depth)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object_once,
+            parse_constant=_refuse_constant,
+            parse_int=_bounded_int,
+            parse_float=_finite_float,
+        )
+    except NotStrictJson:
+        raise
+    except (ValueError, RecursionError):
+        raise NotStrictJson("not JSON") from None
+    _check_text(value)
+    return cast(Json, value)
+
+
+def parse_json_object(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> JsonObject:
+    value = parse_json(text, max_depth=max_depth)
+    if not isinstance(value, dict):
+        raise NotStrictJson("not an object")
+    return value
+
+
+def _check_depth(text: str, max_depth: int) -> None:
+    # Counted before the decoder recurses: a nested bomb costs one pass over the text.
+    depth = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > max_depth:
+                raise NotStrictJson("nested too deeply")
+        elif character in "]}":
+            depth -= 1
+
+
+def _object_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise NotStrictJson("a member name occurs twice")
+    return value
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise NotStrictJson("not a JSON number")
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > 17 or abs(value := int(digits)) > MAX_INTEGER:
+        raise NotStrictJson("integer out of range")
+    return value
+
+
+def _finite_float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise NotStrictJson("number out of range")
+    return value
+
+
+def _check_text(value: Any) -> None:
+    match value:
+        case str():
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise NotStrictJson("lone surrogate")
+        case list():
+            for item in value:
+                _check_text(item)
+        case dict():
+            for name, item in value.items():
+                _check_text(name)
+                _check_text(item)

@@ -1,0 +1,1 @@
+"""Third-party clients against the server."""

@@ -134,8 +134,8 @@ class Money:
         return granted == asked
 
     def words(self, value: Json) -> str:
-        assert isinstance(value, Mapping)
-        return f"{value['amount']} {value['currency']}"
+        amount, currency = _money(value)
+        return f"{amount} {currency}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +143,8 @@ class AtMost(Money):
     """Money as a ceiling: a reviewer may lower it within its currency."""
 
     def covers(self, granted: Json, asked: Json) -> bool:
-        assert isinstance(granted, Mapping) and isinstance(asked, Mapping)
-        return granted["currency"] == asked["currency"] and parse_amount(
-            str(asked["amount"])
-        ) <= parse_amount(str(granted["amount"]))
+        (ceiling, currency), (amount, same) = _money(granted), _money(asked)
+        return currency == same and parse_amount(amount) <= parse_amount(ceiling)
 
     def words(self, value: Json) -> str:
         return f"at most {Money.words(self, value)}"
@@ -174,12 +172,10 @@ class SetOf:
             raise ValueError("distinct values")
 
     def covers(self, granted: Json, asked: Json) -> bool:
-        assert isinstance(granted, list) and isinstance(asked, list)
-        return set(asked) <= set(granted)
+        return set(_items(asked)) <= set(_items(granted))
 
     def words(self, value: Json) -> str:
-        assert isinstance(value, list)
-        return ", ".join(str(item) for item in value)
+        return ", ".join(str(item) for item in _items(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,15 +242,10 @@ class DeclaredType:
     def limits(self, value: Detail) -> Sequence[Limit]:
         found: list[Limit] = []
         for name, member in self.members.items():
-            if isinstance(member, AtMost) and isinstance(money := value.get(name), Mapping):
-                found.append(
-                    Limit(
-                        id=name,
-                        label=member.label or name.replace("_", " ").capitalize(),
-                        asked=parse_amount(str(money["amount"])),
-                        unit=str(money["currency"]),
-                    )
-                )
+            if isinstance(member, AtMost) and name in value:
+                amount, currency = _money(value[name])
+                label = member.label or name.replace("_", " ").capitalize()
+                found.append(Limit(name, label, asked=parse_amount(amount), unit=currency))
         return tuple(found)
 
     def narrow(self, value: Detail, keep: Keep) -> Detail | None:
@@ -277,12 +268,11 @@ class DeclaredType:
                     return None
                 left[name] = kept
             elif isinstance(member, AtMost) and name in keep.limits:
-                money = value[name]
-                assert isinstance(money, Mapping)
+                amount, currency = _money(value[name])
                 lowered = keep.limits[name]
-                if lowered > parse_amount(str(money["amount"])):
+                if lowered > parse_amount(amount):
                     raise InvalidDetail("The decision raises a limit")
-                left[name] = {"amount": f"{lowered:f}", "currency": money["currency"]}
+                left[name] = {"amount": f"{lowered:f}", "currency": currency}
         return self.validate(left)
 
     def _fill_title(self, words: Mapping[str, str]) -> str:
@@ -305,3 +295,10 @@ def declare(name: str, *, title: str, members: Mapping[str, Member]) -> Declared
 
 def _items(value: Json) -> Sequence[Json]:
     return value if isinstance(value, list) else ()
+
+
+def _money(value: Json) -> tuple[str, str]:
+    """The amount and currency of a value that `Money.check` has accepted."""
+    if not isinstance(value, Mapping):
+        raise TypeError("not a validated amount of money")
+    return str(value["amount"]), str(value["currency"])

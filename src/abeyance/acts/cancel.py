@@ -92,7 +92,5 @@ async def _revoke_access_token(house: House, token: str, client: ClientId) -> No
         return
     home, jti = place
     now = house.clock.now()
-    revoked = AuditEvent(
-        n=0, at=now, event="token_revoked", actor=f"client:{client}", detail={}
-    )
+    revoked = AuditEvent(n=0, at=now, event="token_revoked", actor=f"client:{client}", detail={})
     await house.store.apply(Change(home, (RevokeToken(jti, client, now),), (revoked,)))

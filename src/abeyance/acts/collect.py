@@ -70,12 +70,24 @@ async def collect(
         house.counters.slowed.inc()
     elif answer.why is not Why.KEY:
         house.clocks.forget(held.key)
+        if answer.why is Why.REDEEMED and house.reported.first(held.key):
+            await _report_reuse(house, held)
     return answer
 
 
-def _judge(
-    house: House, held: Held, key: ProvenKey | None
-) -> StillPending | Redeemable | Refused:
+async def _report_reuse(house: House, held: Held) -> None:
+    """Somebody shows a code that was redeemed: a retry, or a thief (SEC-TOK-28)."""
+    reuse = AuditEvent(
+        n=held.key.n,
+        at=house.clock.now(),
+        event="deferral_code_reuse",
+        actor=f"client:{held.client}",
+        detail={},
+    )
+    await house.store.apply(Change(held.key.home, (), (reuse,)))
+
+
+def _judge(house: House, held: Held, key: ProvenKey | None) -> StillPending | Redeemable | Refused:
     now, tick = house.clock.now(), house.clock.tick()
     while True:
         clock = house.clocks.get(held.key)
@@ -140,9 +152,7 @@ def _still_holds(house: House, loaded: Loaded, approved: Approved, client: Clien
 
 async def _close_stale(house: House, held: Held) -> Refused | StillPending:
     now = house.clock.now()
-    stale = Advance(
-        held.key.n, Event.STALE, Denied(Outcome.PRECONDITION_FAILED), alive_at=now
-    )
+    stale = Advance(held.key.n, Event.STALE, Denied(Outcome.PRECONDITION_FAILED), alive_at=now)
     closed = AuditEvent(n=held.key.n, at=now, event="stale", actor="system", detail={})
     match await house.store.apply(Change(held.key.home, (stale,), (closed,))):
         case Superseded(current=Held() as won):

@@ -134,9 +134,7 @@ async def decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteRe
     return NotCounted(Obstacle.CHANGED)
 
 
-def _obstacle(
-    seen: Review, reviewer: Person, vote: Vote, now: datetime
-) -> Obstacle | None:
+def _obstacle(seen: Review, reviewer: Person, vote: Vote, now: datetime) -> Obstacle | None:
     if reviewer.id == seen.loaded.snapshot.client_owner:
         return Obstacle.OWN_REQUEST
     if seen.voted:
@@ -182,7 +180,9 @@ async def _apply(
         at=now,
         authenticated=vote.authenticated,
     )
-    ballots = [each for each in seen.loaded.ballots if await _still_counts(house, each, seen.loaded)]
+    ballots = [
+        each for each in seen.loaded.ballots if await _still_counts(house, each, seen.loaded)
+    ]
     event, to = _outcome(weigh(seen.loaded.snapshot.plan, [*ballots, ballot], house.types), now)
     change = Change(
         held.key.home,
@@ -220,9 +220,7 @@ async def _still_counts(house: House, ballot: Ballot, loaded: Loaded) -> bool:
     return person is not None and person.enabled and person.id != loaded.snapshot.client_owner
 
 
-def _outcome(
-    decision: Undecided | Grant | Refuse, now: datetime
-) -> tuple[Event, State | None]:
+def _outcome(decision: Undecided | Grant | Refuse, now: datetime) -> tuple[Event, State | None]:
     match decision:
         case Undecided():
             return Event.APPROVE, None

@@ -14,6 +14,7 @@ from abeyance.store.ports import Store
 from abeyance.volatile.clocks import PollClocks
 from abeyance.volatile.counters import Counters
 from abeyance.volatile.limits import Backoff, Buckets
+from abeyance.volatile.once import Once
 from abeyance.volatile.replay import ReplayMemory
 from abeyance.volatile.waiters import Waiters
 from abeyance.wire.form import Form
@@ -61,6 +62,7 @@ class House:
     replay: ReplayMemory
     clocks: PollClocks
     limits: Limits
+    reported: Once
     waiters: Waiters
     counters: Counters
     terms: Terms

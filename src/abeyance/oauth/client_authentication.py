@@ -64,7 +64,7 @@ class AuthenticatedClient:
 
 
 def challenge(issuer: str) -> str:
-    """The `WWW-Authenticate` of every failed authentication; never from the request (SEC-TOK-29)."""
+    """The `WWW-Authenticate` of a failed authentication; never from the request (SEC-TOK-29)."""
     return f'Basic realm="{issuer}", charset="UTF-8"'
 
 

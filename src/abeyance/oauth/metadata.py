@@ -59,7 +59,7 @@ def server_metadata(
     grant_types: Iterable[str],
 ) -> JsonObject:
     """Only what is switched on; empty arrays are left out (OAUTH-META-02, -03)."""
-    signing: list[Json] = list(sorted(ASSERTION_ALGORITHMS))
+    signing: list[Json] = sorted(ASSERTION_ALGORITHMS)
     document: dict[str, Json] = {
         "issuer": endpoints.issuer,
         "token_endpoint": endpoints.token,
@@ -73,7 +73,7 @@ def server_metadata(
         "token_endpoint_auth_signing_alg_values_supported": signing,
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": signing,
-        "dpop_signing_alg_values_supported": list(sorted(DPOP_ALGORITHMS)),
+        "dpop_signing_alg_values_supported": sorted(DPOP_ALGORITHMS),
         "deferred_token_response_supported": True,
         "revocation_endpoint_token_type_values_supported": [
             names.TOKEN_TYPE_ACCESS_TOKEN,

@@ -30,7 +30,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Move request `n` by `event` to `to`; `None` raises the version only (a vote short of the sum).
+    """Move request `n` by `event` to `to`; `None` raises the version only (too few votes yet).
 
     Loses unless the state is one from which the event leads, the clock allows it
     at `alive_at` (decisions: before `decide_by`; cancel and redeem: before

@@ -6,6 +6,7 @@ has the three can redraw what was on the screen, and a vote that names the diges
 is a vote on exactly that.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Final
 
 from abeyance.access.canonical import digest
 from abeyance.access.details import TYPE, Detail, DetailsTypes
-from abeyance.pending.request import Held, Snapshot
+from abeyance.pending.request import Held, Key, Snapshot
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.strict_json import Json, JsonObject
 
@@ -46,8 +47,7 @@ def disclose(
         "template": {"id": TEMPLATE_ID, "version": TEMPLATE_VERSION},
         "locale": LOCALE,
         "request": {
-            "home": render_base64url(held.key.home),
-            "n": held.key.n,
+            "id": request_name(held.key),
             "grant_type": snapshot.grant_type,
             "opened_at": _instant(held.opened_at),
             "decide_by": _instant(held.decide_by),
@@ -59,9 +59,14 @@ def disclose(
         "items": _items(snapshot, types, scopes),
         "lifetime": int(snapshot.asked.lifetime.total_seconds()),
     }
-    return Disclosure(
-        shown, digest({"type": OBJECT_TYPE, "issuer": issuer, "object": shown})
-    )
+    return Disclosure(shown, digest({"type": OBJECT_TYPE, "issuer": issuer, "object": shown}))
+
+
+def request_name(key: Key) -> str:
+    """A name for people and records. Not the home, with which the deferral code begins:
+    no part of a handle is kept in the clear (SEC-STORE-01).
+    """
+    return render_base64url(hashlib.sha256(key.home + key.n.to_bytes(4, "big")).digest()[:12])
 
 
 def _items(snapshot: Snapshot, types: DetailsTypes, scopes: Mapping[str, str]) -> list[Json]:

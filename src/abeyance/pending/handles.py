@@ -54,6 +54,4 @@ def parse_handle(kind: HandleKind, text: str) -> HandleHash | None:
 
 
 def _at_rest(kind: HandleKind, raw: bytes) -> HandleHash:
-    return HandleHash(
-        Home(raw[:HOME_BYTES]), hashlib.sha256(kind.encode() + b"\0" + raw).digest()
-    )
+    return HandleHash(Home(raw[:HOME_BYTES]), hashlib.sha256(kind.encode() + b"\0" + raw).digest())

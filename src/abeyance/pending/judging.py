@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
+from abeyance.parties.client import ClientId
 from abeyance.pending.handles import HandleHash
 from abeyance.pending.pacing import PollClock, pace
 from abeyance.pending.request import Held
@@ -20,7 +21,6 @@ from abeyance.pending.states import (
     Pending,
     Redeemed,
 )
-from abeyance.parties.client import ClientId
 from abeyance.proofs.dpop import ProvenKey
 
 

@@ -1,10 +1,11 @@
 """The state machine of a pending request, as the table that the code executes.
 
-    state \\ event        | interaction asked | done    | approve  | deny   | cancel    | stale  | redeem
-    pending              | awaiting          | -       | approved | denied | cancelled | denied | -
-    awaiting interaction | awaiting (new)    | pending | approved | denied | cancelled | denied | -
-    approved             | -                 | -       | -        | -      | cancelled | denied | redeemed
+    state \\ event  | asked | done    | approve  | deny   | cancel    | stale  | redeem
+    pending        | await | -       | approved | denied | cancelled | denied | -
+    await          | await | pending | approved | denied | cancelled | denied | -
+    approved       | -     | -       | -        | -      | cancelled | denied | redeemed
 
+`asked` and `done` are those of an interaction, `await` is awaiting interaction.
 Everything else changes nothing. `expired` is a fact of the clock
 (`Held.state_at`), not a state that somebody must remember to write. The store
 takes its lists of states from here, and `docs/state-machine.md` is drawn from it.

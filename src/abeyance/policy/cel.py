@@ -264,8 +264,13 @@ _BUDGET: Final = "Iteration budget exceeded"
 
 
 def _explain(message: str) -> BadCondition:
-    problem = _STATUS.sub("", message).replace(" (in container '')", "")
-    problem = problem.replace("ERROR: <input>:", "line ").removesuffix("]").rpartition(" [")[0]
+    # The library repeats the source under each complaint; its line and column are enough.
+    said = [line.removesuffix(" [INVALID_ARGUMENT]") for line in message.splitlines()]
+    problem = "; ".join(
+        _STATUS.sub("", line).replace("ERROR: <input>:", "at ").replace(" (in container '')", "")
+        for line in said
+        if not line.startswith(" |")
+    )
     if found := _UNDECLARED.search(message):
         return BadCondition(problem, _names_fix(found[1]))
     if found := _NO_OVERLOAD.search(message):

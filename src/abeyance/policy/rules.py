@@ -83,24 +83,17 @@ class Explanation:
     because: str
 
 
-Tell: TypeAlias = Callable[[str, cel.Failed], None]
-
-
-def log_failure(rule: str, failed: cel.Failed) -> None:
-    """The kind only: the text may quote what a client sent (OAUTH-LOG-01)."""
-    structlog.get_logger("abeyance.policy").warning(
-        "policy_rule_failed", rule=rule, kind=failed.kind
-    )
+_log = structlog.get_logger("abeyance.policy")
 
 
 class Rules:
-    """A `Decider`. Immutable but for the counts of `failures`.
+    """A `Decider` over rules that never change.
 
-    Raises `BadRule` when it is made, so that a typo stops the start. `tell` hears
-    of each rule that failed on a request.
+    Raises `BadRule` when it is made, so that a typo stops the start. `failures`
+    counts by rule the requests on which it could not be judged.
     """
 
-    def __init__(self, rules: Sequence[Rule], *, tell: Tell = log_failure) -> None:
+    def __init__(self, rules: Sequence[Rule]) -> None:
         if len(rules) > MAX_RULES:
             raise BadRule(
                 rules[MAX_RULES].name, "name", f"comes after {MAX_RULES} others", "Join some rules."
@@ -114,7 +107,7 @@ class Rules:
             if count > 1:
                 raise BadRule(name, "name", "is used twice", "Give each rule its own name.")
         self._rules = tuple((rule, _read(rule)) for rule in rules)
-        self._tell = tell
+        self._listeners: list[Callable[[], None]] = []
         self._version = _digest(rules)
         self.failures: Counter[str] = Counter()
 
@@ -127,9 +120,19 @@ class Rules:
         explanation = self.explain(question)
         for each in explanation.tried:
             if isinstance(each.found, cel.Failed):
-                self.failures[each.rule.name] += 1
-                self._tell(each.rule.name, each.found)
+                self._fail(each.rule.name, each.found)
         return explanation.verdict
+
+    def on_failure(self, listen: Callable[[], None]) -> None:
+        """Call `listen` whenever a rule fails on a request."""
+        self._listeners.append(listen)
+
+    def _fail(self, rule: str, failed: cel.Failed) -> None:
+        self.failures[rule] += 1
+        # The kind only: the text may quote what a client sent (OAUTH-LOG-01).
+        _log.warning("policy_rule_failed", rule=rule, kind=failed.kind)
+        for listen in self._listeners:
+            listen()
 
     def explain(self, question: Question) -> Explanation:
         """Answer, and say why. Neither counts nor logs."""
@@ -174,16 +177,12 @@ def _conclude(rule: Rule, found: Matched | cel.Failed, question: Question) -> tu
             Deny(f"{rule.name} (failed)"),
             "The rule could not be judged on this request, so the request is denied.",
         )
-    match rule.verdict:
-        case Defer(plan=plan) if plan.reviewers == {question.client.owner}:
-            # Nobody decides their own request: waiting would only end in expiry.
-            return (
-                Deny(f"{rule.name} (no reviewer)"),
-                "The only reviewer owns the client, so nobody may decide and the request is denied.",
-            )
-        case _:
-            always = "It has no condition." if rule.when is None else "Its condition is true."
-            return rule.verdict, f"The rule is the first that matches. {always}"
+    because = "The rule is the first that matches. " + (
+        "It has no condition." if rule.when is None else "Its condition is true."
+    )
+    if isinstance(rule.verdict, Defer) and rule.verdict.plan.reviewers == {question.client.owner}:
+        because += " But its only reviewer owns the client and may not decide: it ends in a no."
+    return rule.verdict, because
 
 
 def _facts(question: Question) -> dict[str, object]:

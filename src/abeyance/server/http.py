@@ -31,6 +31,7 @@ from abeyance.wire.reply import Reply
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Endpoint: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY: Final = 64 * 1024
 _FORM: Final = b"application/x-www-form-urlencoded"
@@ -130,9 +131,7 @@ class BackChannel:
 
     __slots__ = ("_answer", "_fixed", "_url")
 
-    def __init__(
-        self, url: str, answer: Callable[[ClientRequest], Awaitable[Reply]]
-    ) -> None:
+    def __init__(self, url: str, answer: Callable[[ClientRequest], Awaitable[Reply]]) -> None:
         self._url = url
         self._answer = answer
         self._fixed = (JSON, *NEVER_STORED, *((HSTS,) if url.startswith("https:") else ()))
@@ -182,6 +181,8 @@ def log_fault(fault: Exception) -> None:
     trace = fault.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
-        where.append(f"{code.co_filename.rpartition('abeyance')[2]}:{trace.tb_lineno} {code.co_name}")
+        where.append(
+            f"{code.co_filename.rpartition('abeyance')[2]}:{trace.tb_lineno} {code.co_name}"
+        )
         trace = trace.tb_next
     _log.error("unexpected fault", kind=type(fault).__name__, where=where)

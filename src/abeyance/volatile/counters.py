@@ -44,7 +44,8 @@ class Counters:
             "abeyance_sign_in_failures", "Failed console sign-ins"
         )
         self.rule_errors = self._counter(
-            "abeyance_unanswerable_requests", "Requests that nobody could decide, or rules that failed"
+            "abeyance_unanswerable_requests",
+            "Requests that nobody could decide, or rules that failed",
         )
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

@@ -70,7 +70,11 @@ class Backoff:
     def fail(self, key: Hashable, tick: float) -> None:
         known = self._failures.get(key)
         count = 1 if known is None else known.count + 1
-        delay = min(self._longest, 2.0 ** min(count - self._free - 1, 30)) if count > self._free else 0.0
+        delay = (
+            min(self._longest, 2.0 ** min(count - self._free - 1, 30))
+            if count > self._free
+            else 0.0
+        )
         self._failures[key] = _Failures(count, tick + delay)
         self._failures.move_to_end(key)
         if len(self._failures) > self._capacity:

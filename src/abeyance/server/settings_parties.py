@@ -1,0 +1,297 @@
+"""Clients and reviewers, from their tables to the records that the house works with."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from abeyance.access.details import DetailsTypes
+from abeyance.access.scope import Scope, parse_scope
+from abeyance.parties.client import Client, ClientId
+from abeyance.parties.person import Person, PersonId, Role
+from abeyance.proofs.jwk import KeySet
+from abeyance.server import passwords
+from abeyance.server.settings_file import ClientTable, File, OneOrTwo, ReviewerTable
+from abeyance.server.settings_keys import parse_client_keys
+from abeyance.server.settings_sources import Sources, did_you_mean
+from abeyance.server.settings_values import ConfigurationError, read_secret_file
+from abeyance.wire import names
+from abeyance.wire.errors import InvalidScope
+
+GRANTS: Final = (names.GRANT_CLIENT_CREDENTIALS,)
+WITH_SECRET: Final = (names.CLIENT_SECRET_BASIC, names.CLIENT_SECRET_POST)
+METHODS: Final = (*WITH_SECRET, names.PRIVATE_KEY_JWT)
+MIN_SECRET: Final = 32
+MAX_SECRETS: Final = 2  # two while one is replaced
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_PERSON_ID = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SECRET = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_PLAIN_SECRET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """A setting that is allowed and that somebody should know about."""
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}"
+
+
+@dataclass(slots=True)
+class Known:
+    """What a client may refer to, and what was remarked on the way."""
+
+    sources: Sources
+    scopes: Mapping[str, str]
+    resources: Mapping[str, str]
+    types: DetailsTypes
+    people: Mapping[str, Person]
+    default_scope: Scope
+    warnings: list[Warning] = field(default_factory=list)
+
+
+def read_people(file: File, sources: Sources) -> tuple[Person, ...]:
+    """Read `[[reviewers]]`. Ids are in lower case, so that no two look alike."""
+    people = [_person(table, sources) for table in file.reviewers]
+    _check_once("reviewers", [person.id for person in people])
+    return tuple(people)
+
+
+def read_clients(file: File, known: Known) -> tuple[Client, ...]:
+    """Read `[[clients]]` and check what they refer to."""
+    clients = [_client(table, known) for table in file.clients]
+    _check_once("clients", [client.id for client in clients])
+    return tuple(clients)
+
+
+def check_scope(key: str, tokens: Sequence[str], scopes: Mapping[str, str]) -> Scope:
+    """Each token must be declared in `[scopes]` (OAUTH-SCOPE-03)."""
+    for token in tokens:
+        if token not in scopes:
+            raise ConfigurationError(
+                key,
+                f"names the scope {token!r}, which is not declared",
+                did_you_mean(token, scopes, 'Declare it: [scopes] with name = "meaning".'),
+            )
+    return frozenset(tokens)
+
+
+def check_scope_token(key: str, token: str) -> None:
+    """A name in `[scopes]` must be one scope token (OAUTH-SCOPE-01)."""
+    try:
+        alone = parse_scope(token) == {token}
+    except InvalidScope:
+        alone = False
+    if not alone:
+        raise ConfigurationError(
+            key, "is not one scope token", "Use visible ASCII without quotes or spaces."
+        )
+
+
+def _person(table: ReviewerTable, sources: Sources) -> Person:
+    key = f"reviewers[{table.id}]"
+    if not _PERSON_ID.fullmatch(table.id):
+        raise ConfigurationError(
+            f"{key}.id", "is not a sign-in name", "Use lower-case letters, digits and ._@+-."
+        )
+    if table.password_hash is not None and table.password_hash_file is not None:
+        raise ConfigurationError(
+            f"{key}.password_hash", "is given twice", "Leave out password_hash_file."
+        )
+    encoded, said = table.password_hash, f"{key}.password_hash"
+    if table.password_hash_file is not None:
+        said = f"{key}.password_hash_file"
+        encoded = read_secret_file(said, sources.resolve(said, table.password_hash_file))
+    if encoded is not None:
+        try:
+            passwords.check_encoded(encoded)
+        except passwords.UnfitHash as error:
+            raise ConfigurationError(
+                said, str(error), "Make it with `abeyance hash-password`."
+            ) from None
+    roles = {Role.REVIEWER, *([Role.ADMINISTRATOR] if table.administrator else [])}
+    return Person(
+        id=PersonId(table.id),
+        name=table.name or table.id,
+        roles=frozenset(roles),
+        password_hash=encoded,
+    )
+
+
+def _client(table: ClientTable, known: Known) -> Client:
+    key = f"clients[{table.id}]"
+    _check_client(key, table, known)
+    digests = _secrets(key, table, known)
+    keys = parse_client_keys(key, table, known.sources)
+    _check_credentials(key, table, digests, keys)
+    if table.legacy_assertion_audience:
+        known.warnings.append(
+            Warning(
+                f"{key}.legacy_assertion_audience",
+                "assertions for the token endpoint's URL are accepted from this client; "
+                "turn it off when its library can name the issuer",
+            )
+        )
+    scope = check_scope(f"{key}.scope", table.scope, known.scopes)
+    default = check_scope(f"{key}.default_scope", table.default_scope, known.scopes)
+    if not default <= scope:
+        raise ConfigurationError(
+            f"{key}.default_scope",
+            f"has {', '.join(sorted(default - scope))}, which scope lacks",
+            "Add it to scope, or leave it out here.",
+        )
+    return Client(
+        id=ClientId(table.id),
+        name=table.name,
+        auth_method=table.token_endpoint_auth_method,
+        secret_digests=digests,
+        keys=keys,
+        assertion_alg=table.token_endpoint_auth_signing_alg,
+        legacy_assertion_audience=table.legacy_assertion_audience,
+        grant_types=frozenset(table.grant_types),
+        scope=scope,
+        # The server's default serves a client that may have it, and only as far (OAUTH-SCOPE-02).
+        default_scope=default or known.default_scope & scope,
+        resources=frozenset(table.resources),
+        details_types=frozenset(table.authorization_details_types),
+        dpop_bound_access_tokens=table.dpop_bound_access_tokens,
+        owner=table.owner,
+    )
+
+
+def _check_client(key: str, table: ClientTable, known: Known) -> None:
+    if not _CLIENT_ID.fullmatch(table.id):
+        raise ConfigurationError(
+            f"{key}.id", "is not a client id", "Use up to 100 letters, digits and ._-."
+        )
+    if not table.name.strip() or not table.name.isprintable() or len(table.name) > 100:
+        raise ConfigurationError(
+            f"{key}.name", "is not a name", "Write up to 100 printable characters."
+        )
+    if not table.resources:
+        # The audience of every token is a resource (OAUTH-AT-03).
+        raise ConfigurationError(
+            f"{key}.resources",
+            "is empty, so no token could be issued",
+            "Name the resource servers, declared in [resources], that its tokens are for.",
+        )
+    for name, value, allowed in (
+        ("token_endpoint_auth_method", [table.token_endpoint_auth_method], METHODS),
+        ("grant_types", table.grant_types, GRANTS),
+        ("resources", table.resources, tuple(known.resources)),
+        ("authorization_details_types", table.authorization_details_types, known.types.names()),
+        ("owner", [table.owner] if table.owner is not None else [], tuple(known.people)),
+    ):
+        for each in value:
+            if each not in allowed:
+                listed = f"Known: {', '.join(allowed)}." if allowed else _DECLARE[name]
+                raise ConfigurationError(
+                    f"{key}.{name}",
+                    f"names {each!r}, which is not known",
+                    did_you_mean(each, allowed, listed),
+                )
+
+
+_DECLARE: Final = {
+    "resources": 'Declare it: [resources] with "https://..." = "meaning".',
+    "authorization_details_types": "List the type in authorization_details_types at the top.",
+    # A misspelled owner would let the real one decide the client's requests.
+    "owner": "Declare the owner in [[reviewers]]; without a password it cannot sign in.",
+}
+
+
+def _secrets(key: str, table: ClientTable, known: Known) -> tuple[bytes, ...]:
+    digests: list[bytes] = []
+    said = f"{key}.secret_sha256"
+    for text in _several(table.secret_sha256):
+        if not _SHA256.fullmatch(text):
+            raise ConfigurationError(
+                said,
+                "is not a SHA-256 digest in 64 lower-case hexadecimal digits",
+                "Make the secret and its digest with `abeyance new-secret`.",
+            )
+        digests.append(bytes.fromhex(text))
+    said = f"{key}.secret_file"
+    for name in _several(table.secret_file):
+        secret = read_secret_file(said, known.sources.resolve(said, name))
+        if len(secret) < MIN_SECRET or len(set(secret)) < MIN_SECRET // 4:
+            raise ConfigurationError(
+                said,
+                f"holds a secret that is too weak (less than {MIN_SECRET} varied characters)",
+                "Make one with `abeyance new-secret`.",
+            )
+        if not _SECRET.fullmatch(secret):
+            raise ConfigurationError(
+                said, "holds more than one visible line", "Put the secret alone into the file."
+            )
+        if not _PLAIN_SECRET.fullmatch(secret):
+            known.warnings.append(
+                Warning(
+                    said,
+                    "the secret has characters that some client libraries forget to encode; "
+                    "letters, digits, _ and - are safe",
+                )
+            )
+        digests.append(hashlib.sha256(secret.encode()).digest())
+    if len(digests) > MAX_SECRETS:
+        raise ConfigurationError(
+            said, f"has more than {MAX_SECRETS} secrets", "Keep the new one and the one it replaces."
+        )
+    return tuple(digests)
+
+
+def _several(value: OneOrTwo | None) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+def _check_credentials(
+    key: str, table: ClientTable, digests: tuple[bytes, ...], keys: KeySet | None
+) -> None:
+    method = table.token_endpoint_auth_method
+    if method in WITH_SECRET:
+        if not digests:
+            raise ConfigurationError(
+                f"{key}.secret_sha256",
+                f"is missing, and {method} needs a secret",
+                "Make one with `abeyance new-secret` and write its digest here.",
+            )
+        misplaced = [
+            name
+            for name, given in (
+                ("jwks", keys is not None),
+                ("token_endpoint_auth_signing_alg", table.token_endpoint_auth_signing_alg),
+                ("legacy_assertion_audience", table.legacy_assertion_audience),
+            )
+            if given
+        ]
+    else:
+        if keys is None:
+            raise ConfigurationError(
+                f"{key}.jwks_file",
+                f"is missing, and {method} needs the client's public keys",
+                "Make a key pair with `abeyance new-key` and name its public file here.",
+            )
+        misplaced = ["secret_sha256"] if digests else []
+    # One client, one method (OAUTH-CAUTH-03): what is not used would only mislead.
+    if misplaced:
+        raise ConfigurationError(
+            f"{key}.{misplaced[0]}",
+            f"has no use with {method}",
+            "Leave it out, or change token_endpoint_auth_method.",
+        )
+
+
+def _check_once(table: str, ids: Sequence[str]) -> None:
+    for name in ids:
+        if ids.count(name) > 1:
+            raise ConfigurationError(
+                f"{table}[{name}].id", "is used twice", "Give each entry its own id."
+            )

@@ -1,0 +1,85 @@
+"""The reader: one thread, one transaction for all reads that wait.
+
+Whoever waits has asked before the transaction begins, so each sees at least
+the latest commit that anybody was told of before it asked.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from abeyance.store.sqlite.connection import connect_reader
+from abeyance.store.sqlite.lane import Crew, Lane
+from abeyance.store.sqlite.work import Failed, Work, settle
+
+T = TypeVar("T")
+
+_CAP: Final = 128
+
+
+class Reader:
+    """Where the loop hands its reads over."""
+
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        self._lane: Lane[Work[Any]] = Lane("reader", _Reading(path, vfs))
+
+    async def start(self) -> None:
+        await self._lane.start()
+
+    async def run(self, read: Callable[[apsw.Connection], T]) -> T:
+        waits: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._lane.put(Work(read, waits))
+        return await waits
+
+    async def close(self) -> None:
+        await self._lane.close()
+
+
+class _Reading(Crew[Work[Any]]):
+    def __init__(self, path: Path, vfs: str | None) -> None:
+        self._path = path
+        self._vfs = vfs
+
+    def begin(self) -> None:
+        self._db = connect_reader(self._path, self._vfs)
+
+    def work(self, first: Work[Any], more: Callable[[], Work[Any] | None]) -> Callable[[], None]:
+        batch = [first]
+        while len(batch) < _CAP and (work := more()) is not None:
+            batch.append(work)
+        try:
+            self._db.execute("BEGIN")
+            answers = [self._one(work) for work in batch]
+        except Exception as fault:
+            answers = [Failed(fault)] * len(batch)
+        finally:
+            self._leave()
+        return partial(_deliver, batch, answers)
+
+    def rest(self, *, idle: bool) -> None:
+        pass
+
+    def end(self) -> None:
+        self._db.close()
+
+    def _one(self, work: Work[Any]) -> object:
+        try:
+            return work.run(self._db)
+        except Exception as fault:
+            return Failed(fault)
+
+    def _leave(self) -> None:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except apsw.Error:
+            pass  # Nothing was written, and what ails the connection ails the next read too.
+
+
+def _deliver(batch: list[Work[Any]], answers: list[object]) -> None:
+    for work, answer in zip(batch, answers, strict=True):
+        settle(work.waits, answer)

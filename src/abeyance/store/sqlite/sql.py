@@ -1,0 +1,38 @@
+"""What the statements have in common: lists of columns and lists of states.
+
+A statement stands as plain SQL beside the function that runs it; `sql` fills in
+lists that have one home elsewhere, at import. Values are always bound.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from abeyance.pending.states import OPEN, TRANSITIONS, Stage
+
+
+def sql(text: str, **lists: str) -> str:
+    """Fill `{name}` with a list of ours (never with a value)."""
+    for name, part in lists.items():
+        text = text.replace("{" + name + "}", part)
+    return text
+
+
+def sql_list(stages: Iterable[Stage]) -> str:
+    return ", ".join(f"'{stage}'" for stage in stages)
+
+
+# Spelt as the partial indexes spell them, or SQLite does not see that the index applies.
+OPEN_STATES: Final = sql_list(OPEN)
+DECIDED_STATES: Final = sql_list(
+    stage for stage, row in TRANSITIONS.items() if row and stage not in OPEN
+)
+
+HELD: Final = (
+    "home, n, version, state, detail, client_id, jkt, handle_digest,"
+    " opened_at, decide_by, expires_at, interval"
+)
+BALLOT: Final = (
+    "voter, verdict, granted, reason, shareable, seen, shown, version, at, authenticated"
+)
+TOKEN: Final = "jti, n, client_id, subject, issued_at, expires_at, revoked_at"
+EVENT: Final = "n, at, event, actor, detail"

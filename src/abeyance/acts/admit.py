@@ -17,7 +17,8 @@ from abeyance.oauth.client_authentication import (
     read_credentials,
     verify_credentials,
 )
-from abeyance.proofs.dpop import ProvenKey, ReplayMark, verify_proof
+from abeyance.proofs.dpop import ProvenKey, verify_proof
+from abeyance.proofs.replay import ReplayMark
 from abeyance.volatile.replay import ReplayMemoryFull
 from abeyance.wire.errors import (
     InvalidClient,

@@ -111,7 +111,7 @@ async def _redeem(
         return Refused(Why.UNKNOWN)
     held, now = loaded.held, house.clock.now()
     if not isinstance(held.state, Approved):
-        return _lost(answer_to(held, now))
+        return _tell(held, house)
     life = min(house.terms.access_token, held.state.until - now)
     if life.total_seconds() < 1 or not _still_holds(house, loaded, held.state, client):
         return await _close_stale(house, held)
@@ -133,14 +133,11 @@ async def _redeem(
         n=held.key.n, at=now, event="redeemed", actor=f"client:{client.id}", detail={}
     )
     house.clocks.forget(held.key)
-    match await house.store.apply(Change(held.key.home, (redeem,), (minted.record, redeemed))):
-        case Applied():
-            house.counters.redeemed.inc()
-            return minted.answer
-        case Superseded(current=None):
-            return Refused(Why.UNKNOWN)
-        case Superseded(current=Held() as won):
-            return _lost(answer_to(won, house.clock.now()))
+    result = await house.store.apply(Change(held.key.home, (redeem,), (minted.record, redeemed)))
+    if isinstance(result, Applied):
+        house.counters.redeemed.inc()
+        return minted.answer
+    return _lost(result, house)
 
 
 def _still_holds(house: House, loaded: Loaded, approved: Approved, client: Client) -> bool:
@@ -150,21 +147,22 @@ def _still_holds(house: House, loaded: Loaded, approved: Approved, client: Clien
     )
 
 
-async def _close_stale(house: House, held: Held) -> Refused | StillPending:
+async def _close_stale(house: House, held: Held) -> StillPending | Refused:
     now = house.clock.now()
     stale = Advance(held.key.n, Event.STALE, Denied(Outcome.PRECONDITION_FAILED), alive_at=now)
     closed = AuditEvent(n=held.key.n, at=now, event="stale", actor="system", detail={})
-    match await house.store.apply(Change(held.key.home, (stale,), (closed,))):
-        case Superseded(current=Held() as won):
-            return _lost(answer_to(won, now))
-        case _:
-            return Refused(Why.DENIED)
+    result = await house.store.apply(Change(held.key.home, (stale,), (closed,)))
+    return Refused(Why.DENIED) if isinstance(result, Applied) else _lost(result, house)
 
 
-def _lost(answer: StillPending | Redeemable | Refused) -> StillPending | Refused:
-    """Whoever lost tells the state that won. An approval cannot win over a redemption:
-    nothing leads back to it, so meeting one again is a fault of ours.
-    """
+def _lost(result: Superseded, house: House) -> StillPending | Refused:
+    """Whoever lost tells the state that won."""
+    return Refused(Why.UNKNOWN) if result.current is None else _tell(result.current, house)
+
+
+def _tell(held: Held, house: House) -> StillPending | Refused:
+    answer = answer_to(held, house.clock.now())
     if isinstance(answer, Redeemable):
+        # Nothing leads back to an approval, so meeting one here is a fault of ours.
         raise RuntimeError("an approval changed while it was collected")
     return answer

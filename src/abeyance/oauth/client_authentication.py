@@ -19,14 +19,12 @@ from urllib.parse import unquote_to_bytes
 
 from abeyance.parties.client import Client, ClientId
 from abeyance.proofs.client_assertion import claimed_client_id, verify_assertion
-from abeyance.proofs.dpop import ReplayMark
-from abeyance.proofs.jws import BadToken
+from abeyance.proofs.jws import SIGNING_ALGORITHMS, BadToken
+from abeyance.proofs.replay import ReplayMark
 from abeyance.wire import names
 from abeyance.wire.errors import InvalidClient, InvalidRequest
 from abeyance.wire.form import Form
 from abeyance.wire.secret import Secret
-
-ASSERTION_ALGORITHMS: Final = frozenset({"ES256", "EdDSA", "Ed25519", "PS256", "RS256"})
 
 _MAX_CLIENT_ID: Final = 255
 _VSCHAR = re.compile(r"[\x20-\x7E]+", re.ASCII)
@@ -123,7 +121,7 @@ def verify_credentials(
                     assertion.reveal(),
                     client_id=client.id,
                     keys=client.keys,
-                    algorithms=ASSERTION_ALGORITHMS,
+                    algorithms=SIGNING_ALGORITHMS,
                     signing_alg=client.assertion_alg,
                     issuer=issuer,
                     legacy_audience=token_endpoint if client.legacy_assertion_audience else None,

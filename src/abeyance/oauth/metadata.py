@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from abeyance.oauth.client_authentication import ASSERTION_ALGORITHMS
 from abeyance.proofs.dpop import DPOP_ALGORITHMS
+from abeyance.proofs.jws import SIGNING_ALGORITHMS
 from abeyance.wire import names
 from abeyance.wire.strict_json import Json, JsonObject
 
@@ -59,7 +59,7 @@ def server_metadata(
     grant_types: Iterable[str],
 ) -> JsonObject:
     """Only what is switched on; empty arrays are left out (OAUTH-META-02, -03)."""
-    signing: list[Json] = sorted(ASSERTION_ALGORITHMS)
+    signing = sorted(SIGNING_ALGORITHMS)
     document: dict[str, Json] = {
         "issuer": endpoints.issuer,
         "token_endpoint": endpoints.token,

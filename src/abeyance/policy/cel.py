@@ -187,7 +187,8 @@ def less_than(money: object, amount: str, currency: str) -> bool:
 def sum_at_most(monies: object, amount: str, currency: str) -> bool:
     """Is all of it in this currency, and the sum not more than the amount?"""
     limit = _limit(amount, currency)
-    assert isinstance(monies, list)
+    if not isinstance(monies, list):
+        raise TypeError("not a list")
     parsed = [_money(each) for each in monies]
     total = sum((asked for asked, _ in parsed), start=Decimal())
     return all(of == currency for _, of in parsed) and total <= limit
@@ -277,7 +278,8 @@ def _explain(message: str) -> BadCondition:
         if found[1] in _ORDERS and ("string" in found[2] or "double" in found[2]):
             return BadCondition(
                 problem,
-                'Text and floats have no order here; compare money with at_most(x, "100.00", "EUR").',
+                "Text and floats have no order here; compare money with "
+                'at_most(x, "100.00", "EUR").',
             )
         return BadCondition(problem, "Compare values of the same type.")
     return BadCondition(problem, "Correct the expression; CEL is described at https://cel.dev.")

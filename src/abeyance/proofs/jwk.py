@@ -30,9 +30,7 @@ _MAX_KID: Final = 1024
 _RSA_BITS: Final = range(2048, 4096 + 1)
 _RSA_E: Final = "AQAB"  # 65537
 
-PublicMaterial: TypeAlias = (
-    ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
-)
+PublicMaterial: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 PrivateMaterial: TypeAlias = (
     ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 )

@@ -6,8 +6,11 @@ was first, is `volatile.replay`.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+# Claims carry floats: what they lose must not open a gap between memory and window.
+_ROUNDING: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +26,4 @@ def replay_mark(
 ) -> ReplayMark:
     """Mark the use of `jti` within `parts`, which never contain NUL; `jti` may."""
     named = "\0".join((kind, *parts, jti))
-    return ReplayMark(hashlib.sha256(named.encode()).digest(), until)
+    return ReplayMark(hashlib.sha256(named.encode()).digest(), until + _ROUNDING)

@@ -109,7 +109,8 @@ async def _read_body(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise Disconnected
-        body += message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
+        body += chunk
         if len(body) > MAX_BODY:
             raise BodyTooLarge("The body is too large")
         if not message.get("more_body", False):

@@ -30,10 +30,10 @@ from abeyance.server.settings_parties import (
     read_clients,
     read_people,
 )
-from abeyance.server.settings_parties import Warning as Warning
 from abeyance.server.settings_policy import Lifetimes as Lifetimes
 from abeyance.server.settings_policy import read_lifetimes, read_policy, read_types
 from abeyance.server.settings_sources import Sources, gather
+from abeyance.server.settings_values import Caution as Caution
 from abeyance.server.settings_values import ConfigurationError as ConfigurationError
 from abeyance.server.settings_values import Listen as Listen
 from abeyance.server.settings_values import (
@@ -84,7 +84,7 @@ class Settings:
     people: tuple[Person, ...]
     clients: tuple[Client, ...]
     decider: Decider
-    warnings: tuple[Warning, ...]
+    warnings: tuple[Caution, ...]
 
     def __repr__(self) -> str:
         return f"Settings(issuer={self.issuer!r})"
@@ -109,7 +109,7 @@ def load_settings(
     sources = gather(file, environ, flags or {})
     told = sources.decode()
     warnings = [
-        Warning(name, "holds a secret; the environment is read by more eyes than a file (_FILE)")
+        Caution(name, "holds a secret; the environment is read by more eyes than a file (_FILE)")
         for name in sources.secrets_in_environment
     ]
     listen = parse_listen("server.listen", told.server.listen)

@@ -15,35 +15,35 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A table of the file; unknown keys are refused."""
 
 
-class ServerTable(Table):
+class ServerTable(Table, frozen=True):
     listen: str = "127.0.0.1:8400"
     trusted_proxies: list[str] = []
     debug: bool = False
 
 
-class StoreTable(Table):
+class StoreTable(Table, frozen=True):
     path: str | None = None
     memory_requests: int = 100_000
 
 
-class LifetimesTable(Table):
+class LifetimesTable(Table, frozen=True):
     access_token: str = "10m"
     waiting: str = "24h"
     interval: str = "5s"
     approval: str = "1h"
 
 
-class LimitsTable(Table):
+class LimitsTable(Table, frozen=True):
     open_requests_per_client: int = 1000
     creations_per_second: float = 10
     creations_burst: int = 50
 
 
-class DpopTable(Table):
+class DpopTable(Table, frozen=True):
     require_nonce: bool = False
 
 
-class ClientTable(Table):
+class ClientTable(Table, frozen=True):
     """Members that have a name in RFC 7591 carry it."""
 
     id: str
@@ -64,7 +64,7 @@ class ClientTable(Table):
     dpop_bound_access_tokens: bool = False
 
 
-class ReviewerTable(Table):
+class ReviewerTable(Table, frozen=True):
     id: str
     name: str | None = None
     password_hash: str | None = None
@@ -72,7 +72,7 @@ class ReviewerTable(Table):
     administrator: bool = False
 
 
-class RuleTable(Table):
+class RuleTable(Table, frozen=True):
     name: str
     then: Literal["issue", "deny", "defer"]
     when: str | None = None
@@ -82,7 +82,7 @@ class RuleTable(Table):
     approval_lifetime: str | None = None
 
 
-class File(Table):
+class File(Table, frozen=True):
     """The whole file."""
 
     issuer: str | None = None

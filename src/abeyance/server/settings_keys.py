@@ -1,20 +1,20 @@
 """A client's public keys, from the file or inline (OAUTH-CAUTH-16)."""
 
-import json
-
-from abeyance.oauth.client_authentication import ASSERTION_ALGORITHMS
-from abeyance.proofs.jwk import KeySet, parse_jwks
+from abeyance.proofs.jwk import BadKey, KeySet, parse_jwks
+from abeyance.proofs.jws import SIGNING_ALGORITHMS
 from abeyance.server.settings_file import ClientTable
 from abeyance.server.settings_sources import Sources, did_you_mean
-from abeyance.server.settings_values import ConfigurationError, read_file
+from abeyance.server.settings_values import Caution, ConfigurationError, read_file
+from abeyance.wire.strict_json import JsonObject, NotStrictJson, parse_json_object
 
 
-
-def parse_client_keys(key: str, table: ClientTable, sources: Sources) -> KeySet | None:
+def parse_client_keys(
+    key: str, table: ClientTable, sources: Sources, warnings: list[Caution]
+) -> KeySet | None:
     """Read `jwks` or `jwks_file` and check `token_endpoint_auth_signing_alg`."""
     alg = table.token_endpoint_auth_signing_alg
-    if alg is not None and alg not in ASSERTION_ALGORITHMS:
-        known = sorted(ASSERTION_ALGORITHMS)
+    if alg is not None and alg not in SIGNING_ALGORITHMS:
+        known = sorted(SIGNING_ALGORITHMS)
         raise ConfigurationError(
             f"{key}.token_endpoint_auth_signing_alg",
             "is not an algorithm that assertions may use",
@@ -23,17 +23,25 @@ def parse_client_keys(key: str, table: ClientTable, sources: Sources) -> KeySet 
     if table.jwks is not None and table.jwks_file is not None:
         raise ConfigurationError(f"{key}.jwks", "is given twice", "Leave out jwks_file.")
     if table.jwks is not None:
-        return _parse(f"{key}.jwks", json.dumps(table.jwks))
+        return _parse(f"{key}.jwks", table.jwks, warnings)
     if table.jwks_file is not None:
         said = f"{key}.jwks_file"
-        return _parse(said, read_file(said, sources.resolve(said, table.jwks_file)))
+        text = read_file(said, sources.resolve(said, table.jwks_file))
+        try:
+            return _parse(said, parse_json_object(text), warnings)
+        except NotStrictJson as error:
+            raise ConfigurationError(
+                said, f"holds no JSON object: {error}", "Name the file with the public key set."
+            ) from None
     return None
 
 
-def _parse(key: str, text: str) -> KeySet:
+def _parse(key: str, value: JsonObject, warnings: list[Caution]) -> KeySet:
     try:
-        return parse_jwks(text)
-    except ValueError as error:
+        keys = parse_jwks(value)
+    except BadKey as error:
         raise ConfigurationError(
-            key, f"is not a set of public keys: {error}", "Make one with `abeyance new-key`."
+            key, f"cannot be used: {error}", "Make a key pair with `abeyance new-key`."
         ) from None
+    warnings.extend(Caution(key, f"one key is left out: {reason}") for reason in keys.skipped)
+    return keys

@@ -15,7 +15,7 @@ from abeyance.server import passwords
 from abeyance.server.settings_file import ClientTable, File, OneOrTwo, ReviewerTable
 from abeyance.server.settings_keys import parse_client_keys
 from abeyance.server.settings_sources import Sources, did_you_mean
-from abeyance.server.settings_values import ConfigurationError, read_secret_file
+from abeyance.server.settings_values import Caution, ConfigurationError, read_secret_file
 from abeyance.wire import names
 from abeyance.wire.errors import InvalidScope
 
@@ -32,17 +32,6 @@ _SECRET = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _PLAIN_SECRET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """A setting that is allowed and that somebody should know about."""
-
-    key: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.text}"
-
-
 @dataclass(slots=True)
 class Known:
     """What a client may refer to, and what was remarked on the way."""
@@ -53,7 +42,7 @@ class Known:
     types: DetailsTypes
     people: Mapping[str, Person]
     default_scope: Scope
-    warnings: list[Warning] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
 
 
 def read_people(file: File, sources: Sources) -> tuple[Person, ...]:
@@ -128,11 +117,11 @@ def _client(table: ClientTable, known: Known) -> Client:
     key = f"clients[{table.id}]"
     _check_client(key, table, known)
     digests = _secrets(key, table, known)
-    keys = parse_client_keys(key, table, known.sources)
+    keys = parse_client_keys(key, table, known.sources, known.warnings)
     _check_credentials(key, table, digests, keys)
     if table.legacy_assertion_audience:
         known.warnings.append(
-            Warning(
+            Caution(
                 f"{key}.legacy_assertion_audience",
                 "assertions for the token endpoint's URL are accepted from this client; "
                 "turn it off when its library can name the issuer",
@@ -232,7 +221,7 @@ def _secrets(key: str, table: ClientTable, known: Known) -> tuple[bytes, ...]:
             )
         if not _PLAIN_SECRET.fullmatch(secret):
             known.warnings.append(
-                Warning(
+                Caution(
                     said,
                     "the secret has characters that some client libraries forget to encode; "
                     "letters, digits, _ and - are safe",
@@ -241,7 +230,9 @@ def _secrets(key: str, table: ClientTable, known: Known) -> tuple[bytes, ...]:
         digests.append(hashlib.sha256(secret.encode()).digest())
     if len(digests) > MAX_SECRETS:
         raise ConfigurationError(
-            said, f"has more than {MAX_SECRETS} secrets", "Keep the new one and the one it replaces."
+            said,
+            f"has more than {MAX_SECRETS} secrets",
+            "Keep the new one and the one it replaces.",
         )
     return tuple(digests)
 

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +15,14 @@ from abeyance.policy.callables import NotLoaded, load, load_decider
 from abeyance.policy.decider import Decider, Defer, Deny, Issue, Verdict
 from abeyance.policy.rules import BadRule, Rule, Rules
 from abeyance.server.settings_file import File, RuleTable
-from abeyance.server.settings_parties import Known, Warning
+from abeyance.server.settings_parties import Known
 from abeyance.server.settings_sources import Sources, did_you_mean
-from abeyance.server.settings_values import ConfigurationError, parse_bounded, render_duration
+from abeyance.server.settings_values import (
+    Caution,
+    ConfigurationError,
+    parse_bounded,
+    render_duration,
+)
 
 DETAILS_TYPES_GROUP: Final = "abeyance.details_types"
 
@@ -112,7 +117,9 @@ def _load_entry_point(key: str, name: str) -> object:
         raise ConfigurationError(
             key,
             f"{name!r} is no entry point of {DETAILS_TYPES_GROUP}",
-            did_you_mean(name, found.names, 'Install the package that has it, or name "module:name".'),
+            did_you_mean(
+                name, found.names, 'Install the package that has it, or name "module:name".'
+            ),
         )
     loaded: object = found[name].load()
     return loaded
@@ -142,15 +149,13 @@ def _importable(folders: Sequence[Path]) -> Iterator[None]:
             sys.path.remove(folder)
 
 
-
-
 # --- policy
 
 
 def read_policy(told: File, known: Known, lifetimes: Lifetimes) -> Decider:
     if told.policy is None:
         if not told.rules:
-            known.warnings.append(Warning("rules", "there are none, so every request is denied"))
+            known.warnings.append(Caution("rules", "there are none, so every request is denied"))
         return _read_rules(told.rules, known, lifetimes)
     if told.rules:
         raise ConfigurationError(
@@ -199,7 +204,7 @@ def _read_verdict(table: RuleTable, known: Known, lifetimes: Lifetimes) -> Verdi
             )
     if not any(known.people[reviewer].password_hash for reviewer in table.reviewers):
         known.warnings.append(
-            Warning(f"{key}.reviewers", "none of them has a password, so nobody can decide")
+            Caution(f"{key}.reviewers", "none of them has a password, so nobody can decide")
         )
     waiting = _of_rule(f"{key}.lifetime", table.lifetime, lifetimes.waiting, LONGEST_WAITING)
     interval = _of_rule(f"{key}.interval", table.interval, lifetimes.interval, LONGEST_INTERVAL)

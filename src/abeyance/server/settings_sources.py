@@ -134,7 +134,7 @@ def _check_names(tree: object, table: type[msgspec.Struct], path: str) -> None:
 def _name_fix(name: str, kinds: Mapping[str, Any]) -> str:
     if name in ("secret", "client_secret") and "secret_file" in kinds:
         return (
-            'Put the secret into a file and name it as secret_file, or write secret_sha256 '
+            "Put the secret into a file and name it as secret_file, or write secret_sha256 "
             "(`abeyance new-secret` prints both)."
         )
     if name == "password" and "password_hash" in kinds:

@@ -41,6 +41,17 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Caution:
+    """A setting that is allowed and that somebody should know about."""
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Where the server accepts connections."""
 
@@ -83,9 +94,7 @@ def render_duration(value: timedelta) -> str:
     return f"{value.total_seconds():g}s"
 
 
-def parse_bounded(
-    key: str, text: str, *, at_least: timedelta, at_most: timedelta
-) -> timedelta:
+def parse_bounded(key: str, text: str, *, at_least: timedelta, at_most: timedelta) -> timedelta:
     """Parse a duration and hold it to its ceiling."""
     value = parse_duration(key, text)
     if not at_least <= value <= at_most:
@@ -175,7 +184,9 @@ def read_file(key: str, path: Path) -> str:
             content = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigurationError(
-            key, f"{path} cannot be read ({error.strerror})", "Name a file that the server may read."
+            key,
+            f"{path} cannot be read ({error.strerror})",
+            "Name a file that the server may read.",
         ) from None
     if len(content) > _LARGEST_FILE:
         raise ConfigurationError(key, f"{path} is larger than 64 KiB", "Name the right file.")

@@ -12,6 +12,7 @@ from abeyance.grants import GRANTS
 from abeyance.keys import load_or_create
 from abeyance.oauth.metadata import WELL_KNOWN, Endpoints, server_metadata
 from abeyance.policy.rules import Rules
+from abeyance.proofs.jwk import render_jwks
 from abeyance.proofs.nonce import Nonces
 from abeyance.server.backchannel.documents import Document
 from abeyance.server.backchannel.revocation import revocation_endpoint
@@ -124,7 +125,7 @@ def _endpoints(house: House, settings: Settings) -> Mapping[str, Endpoint]:
     below: dict[str, Endpoint] = {
         "/token": token_endpoint(house),
         "/revoke": revocation_endpoint(house),
-        "/jwks": Document(house.keys.published.to_json(), https=https),
+        "/jwks": Document(render_jwks(house.keys.published), https=https),
         WELL_KNOWN: metadata,
     }
     # With the issuer's path, as clients send it, and without, as a host application

@@ -8,7 +8,7 @@ within what is left of its life (`docs/operations.md` states the bound).
 from datetime import datetime
 from typing import Final, Protocol
 
-from abeyance.proofs.dpop import ReplayMark
+from abeyance.proofs.replay import ReplayMark
 
 CAPACITY: Final = 1_000_000
 _SLOT: Final = 10  # seconds

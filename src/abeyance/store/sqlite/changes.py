@@ -164,9 +164,7 @@ def _open(db: apsw.Connection, home: Home, step: Open) -> tuple[Held, ...] | Non
     db.execute(ADD_SNAPSHOT, at | {"document": rows.snapshot_document(snapshot)})
     if stage_of(held.state) in OPEN:
         reviewers = rows.render_json(sorted(snapshot.plan.reviewers))
-        db.execute(
-            ADD_TO_INBOX, at | {"decide_by": values["decide_by"], "reviewers": reviewers}
-        )
+        db.execute(ADD_TO_INBOX, at | {"decide_by": values["decide_by"], "reviewers": reviewers})
     return (held,)
 
 
@@ -283,9 +281,8 @@ ADD_TOKEN: Final = sql(
 ADD_EVENT: Final = sql(
     """
     INSERT INTO audit (home, seq, {event})
-    SELECT :home, 1 + coalesce(max(seq), 0), :n, :at, :event, :actor, :detail
-      FROM audit
-     WHERE home = :home
+    VALUES (:home, (SELECT 1 + coalesce(max(seq), 0) FROM audit WHERE home = :home),
+            :n, :at, :event, :actor, :detail)
     """,
     event=EVENT,
 )

@@ -6,16 +6,21 @@ What is used once is used by deleting it in the statement that finds it.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import apsw
-import msgspec
 
 from abeyance.parties.client import Client, ClientId
 from abeyance.parties.person import ConsoleSession, Invitation, Person, PersonId
-from abeyance.proofs.jwk import KeySet, parse_jwks
 from abeyance.store.ports import SecurityEvent
-from abeyance.store.sqlite.rows import instant, micros
+from abeyance.store.sqlite.rows import (
+    client_document,
+    instant,
+    micros,
+    parse_client,
+    parse_person,
+    person_document,
+)
 
 # --- clients and people
 
@@ -38,45 +43,29 @@ PUT_PERSON: Final = """
 
 def find_client(db: apsw.Connection, client: ClientId) -> Client | None:
     found = db.execute(FIND_CLIENT, {"id": client}).fetchall()
-    return _CLIENT.decode(str(found[0][0])) if found else None
+    return parse_client(str(found[0][0])) if found else None
 
 
 def list_clients(db: apsw.Connection) -> Sequence[Client]:
-    return [_CLIENT.decode(str(document)) for (document,) in db.execute(LIST_CLIENTS)]
+    return [parse_client(str(document)) for (document,) in db.execute(LIST_CLIENTS)]
 
 
 def put_client(db: apsw.Connection, client: Client) -> None:
-    db.execute(PUT_CLIENT, {"id": client.id, "document": _DOCUMENT.encode(client).decode()})
+    db.execute(PUT_CLIENT, {"id": client.id, "document": client_document(client)})
 
 
 def find_person(db: apsw.Connection, person: PersonId) -> Person | None:
     found = db.execute(FIND_PERSON, {"id": person}).fetchall()
-    return _PERSON.decode(str(found[0][0])) if found else None
+    return parse_person(str(found[0][0])) if found else None
 
 
 def list_people(db: apsw.Connection) -> Sequence[Person]:
-    return [_PERSON.decode(str(document)) for (document,) in db.execute(LIST_PEOPLE)]
+    return [parse_person(str(document)) for (document,) in db.execute(LIST_PEOPLE)]
 
 
 def put_person(db: apsw.Connection, person: Person) -> None:
-    db.execute(PUT_PERSON, {"id": person.id, "document": _DOCUMENT.encode(person).decode()})
+    db.execute(PUT_PERSON, {"id": person.id, "document": person_document(person)})
 
-
-def _encode(value: object) -> object:
-    if isinstance(value, KeySet):
-        return value.to_json()
-    raise NotImplementedError(type(value))
-
-
-def _decode(kind: type, value: Any) -> object:
-    if kind is KeySet:
-        return parse_jwks(value)
-    raise NotImplementedError(kind)
-
-
-_DOCUMENT: Final = msgspec.json.Encoder(order="sorted", enc_hook=_encode)
-_CLIENT: Final = msgspec.json.Decoder(Client, dec_hook=_decode)
-_PERSON: Final = msgspec.json.Decoder(Person)
 
 # --- sessions
 

@@ -12,7 +12,8 @@ import msgspec
 
 from abeyance.access.access import Access
 from abeyance.access.scope import parse_scope
-from abeyance.parties.client import ClientId
+from abeyance.parties.client import Client, ClientId
+from abeyance.parties.person import Person, PersonId, Role
 from abeyance.pending.change import AuditEvent, TokenRecord
 from abeyance.pending.handles import HandleHash, Home
 from abeyance.pending.request import Binding, Held, Key, Snapshot
@@ -29,6 +30,7 @@ from abeyance.pending.states import (
     stage_of,
 )
 from abeyance.pending.votes import Ballot, ReviewPlan, Verdict
+from abeyance.proofs.jwk import KeySet, parse_public_jwk
 from abeyance.wire.strict_json import Json, JsonObject
 
 Row = Sequence[Any]  # one row as the driver gives it; typed from here on
@@ -272,3 +274,85 @@ def parse_event(row: Row) -> AuditEvent:
 
 def parse_home(row: Row) -> Home:
     return Home(row[0])
+
+
+# --- clients and people
+
+
+def client_document(client: Client) -> str:
+    return render_json(
+        {
+            "id": client.id,
+            "name": client.name,
+            "auth_method": client.auth_method,
+            "secret_digests": [digest.hex() for digest in client.secret_digests],
+            "keys": None if client.keys is None else _key_set(client.keys),
+            "assertion_alg": client.assertion_alg,
+            "legacy_assertion_audience": client.legacy_assertion_audience,
+            "grant_types": sorted(client.grant_types),
+            "scope": sorted(client.scope),
+            "default_scope": sorted(client.default_scope),
+            "resources": sorted(client.resources),
+            "details_types": sorted(client.details_types),
+            "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
+            "owner": client.owner,
+            "enabled": client.enabled,
+            "declared": client.declared,
+        }
+    )
+
+
+def parse_client(document: str) -> Client:
+    said = parse_json(document)
+    return Client(
+        id=ClientId(said["id"]),
+        name=said["name"],
+        auth_method=said["auth_method"],
+        secret_digests=tuple(map(bytes.fromhex, said["secret_digests"])),
+        keys=None if said["keys"] is None else _parse_key_set(said["keys"]),
+        assertion_alg=said["assertion_alg"],
+        legacy_assertion_audience=said["legacy_assertion_audience"],
+        grant_types=frozenset(said["grant_types"]),
+        scope=frozenset(said["scope"]),
+        default_scope=frozenset(said["default_scope"]),
+        resources=frozenset(said["resources"]),
+        details_types=frozenset(said["details_types"]),
+        dpop_bound_access_tokens=said["dpop_bound_access_tokens"],
+        owner=said["owner"],
+        enabled=said["enabled"],
+        declared=said["declared"],
+    )
+
+
+def person_document(person: Person) -> str:
+    return render_json(
+        {
+            "id": person.id,
+            "name": person.name,
+            "roles": sorted(person.roles),
+            "password_hash": person.password_hash,
+            "enabled": person.enabled,
+            "declared": person.declared,
+        }
+    )
+
+
+def parse_person(document: str) -> Person:
+    said = parse_json(document)
+    return Person(
+        id=PersonId(said["id"]),
+        name=said["name"],
+        roles=frozenset(map(Role, said["roles"])),
+        password_hash=said["password_hash"],
+        enabled=said["enabled"],
+        declared=said["declared"],
+    )
+
+
+def _key_set(keys: KeySet) -> JsonObject:
+    # Not `render_jwks`, which names the keys that their owner has not named.
+    return {"keys": [key.jwk for key in keys.keys], "skipped": list(keys.skipped)}
+
+
+def _parse_key_set(said: Any) -> KeySet:
+    return KeySet(tuple(map(parse_public_jwk, said["keys"])), tuple(said["skipped"]))

@@ -111,9 +111,7 @@ class SqliteStore:
         )
 
     async def find_open_homes(self, client: ClientId, limit: int) -> Sequence[Home]:
-        return await self._reader.run(
-            partial(requests.list_open_homes, client=client, limit=limit)
-        )
+        return await self._reader.run(partial(requests.list_open_homes, client=client, limit=limit))
 
     # --- parties
 

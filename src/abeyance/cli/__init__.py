@@ -1,0 +1,1 @@
+"""The command line: `abeyance serve`, `policy test`, `token`, `demo` and small helpers."""

@@ -1,0 +1,67 @@
+"""Which URLs the library talks to: https, or http to this very machine.
+
+An http issuer is for development on loopback only; nothing here ever switches
+TLS verification off (T-234).
+"""
+
+import ipaddress
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
+
+
+class BadAddress(ValueError):
+    """The URL must not be used; the message says why and does not repeat it."""
+
+
+def check_issuer(issuer: str) -> None:
+    """Refuse what cannot be an issuer identifier (RFC 8414 §2); raises `BadAddress`."""
+    parts = _check(issuer)
+    if parts.query or "?" in issuer:
+        raise BadAddress("an issuer has no query")
+
+
+def check_endpoint(url: str, *, issuer: str) -> None:
+    """Refuse an endpoint that is less protected than its issuer; raises `BadAddress`."""
+    parts = _check(url)
+    if parts.scheme == "http" and urlsplit(issuer).scheme != "http":
+        raise BadAddress("an https issuer has only https endpoints")
+
+
+def metadata_url(issuer: str) -> str:
+    """The well-known path goes between host and path (RFC 8414 §3.1)."""
+    parts = urlsplit(issuer)
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
+
+
+def is_cleartext(url: str) -> bool:
+    return urlsplit(url).scheme == "http"
+
+
+def _check(url: str) -> SplitResult:
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise BadAddress("a URL has visible ASCII characters only")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise BadAddress("the URL cannot be read") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise BadAddress("the URL must be absolute and https")
+    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        raise BadAddress("the URL must not have user information")
+    if "#" in url:
+        raise BadAddress("the URL must not have a fragment")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise BadAddress("http is accepted for a loopback address only")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Signing keys and derived secrets on disk."""

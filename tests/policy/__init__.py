@@ -1,0 +1,1 @@
+"""The deciders: rules in CEL and Python callables."""

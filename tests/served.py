@@ -1,0 +1,452 @@
+"""The whole server in one process, without sockets, on a real store and a clock that the test moves.
+
+`Served` speaks HTTP to the ASGI application as a client would; `Caller` is one
+client with its credentials and key. Nothing here knows how the server works
+inside, but for `house`, by which a test decides, looks into the store or counts.
+"""
+
+import base64
+import itertools
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from abeyance.acts.decide import Counted, Vote, VoteResult, decide, review
+from abeyance.acts.house import House
+from abeyance.pending.choosing import Choice
+from abeyance.pending.handles import HandleKind, parse_handle
+from abeyance.pending.request import Held, Key
+from abeyance.pending.votes import Verdict
+from abeyance.proofs import client_assertion, dpop
+from abeyance.proofs.jwk import KeyPair, parse_private_pem
+from abeyance.server.app import Abeyance
+from abeyance.server.settings import load_settings
+from abeyance.wire import names
+
+ISSUER: Final = "https://as.example"
+SECRET: Final = "s1-secret-0123456789-0123456789-0123456789"
+PAYMENT: Final = {
+    "type": "payment",
+    "amount": {"amount": "120.00", "currency": "EUR"},
+    "creditor": "Acme",
+}
+EXPORT: Final = {"type": "export", "tables": ["customers", "invoices", "leads"]}
+_OWNER_HASH: Final = (
+    "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA"
+    "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)
+
+CONFIG: Final = """
+issuer = "https://as.example"
+data = "{data}"
+authorization_details_types = ["tests.details_types:PAYMENT", "tests.details_types:EXPORT"]
+
+[server]
+listen = "127.0.0.1:8400"
+
+{extra}
+
+[scopes]
+now = "Granted at once"
+never = "Never granted"
+read = "Read the ledger"
+write = "Change the ledger"
+brief = "Waits for a minute"
+
+[resources]
+"https://rs.example" = "The ledger"
+"https://rs2.example" = "Another"
+
+[[reviewers]]
+id = "rita"
+name = "Rita"
+password_hash = "{hash}"
+
+[[reviewers]]
+id = "omar"
+name = "Omar, who owns c1"
+password_hash = "{hash}"
+
+[[rules]]
+name = "at-once"
+when = "'now' in scope"
+then = "issue"
+
+[[rules]]
+name = "never"
+when = "'never' in scope"
+then = "deny"
+
+[[rules]]
+name = "brief"
+when = "'brief' in scope"
+then = "defer"
+reviewers = ["rita"]
+interval = "5s"
+lifetime = "1m"
+
+[[rules]]
+name = "review"
+then = "defer"
+reviewers = ["rita", "omar"]
+interval = "5s"
+lifetime = "1h"
+approval_lifetime = "30m"
+
+[[clients]]
+id = "s1"
+name = "Ledger agent"
+secret_file = "{data}/s1.secret"
+scope = ["now", "never", "read", "write", "brief"]
+resources = ["https://rs.example"]
+authorization_details_types = ["payment", "export"]
+
+[[clients]]
+id = "p1"
+name = "Posting agent"
+token_endpoint_auth_method = "client_secret_post"
+secret_file = "{data}/s1.secret"
+scope = ["now", "read"]
+default_scope = ["read"]
+resources = ["https://rs.example", "https://rs2.example"]
+
+[[clients]]
+id = "c1"
+name = "Key agent"
+owner = "omar"
+token_endpoint_auth_method = "private_key_jwt"
+jwks_file = "{data}/c1.jwks"
+dpop_bound_access_tokens = true
+scope = ["now", "never", "read", "write", "brief"]
+resources = ["https://rs.example"]
+authorization_details_types = ["payment", "export"]
+
+[[clients]]
+id = "c2"
+name = "Hostile agent"
+token_endpoint_auth_method = "private_key_jwt"
+jwks_file = "{data}/c2.jwks"
+scope = ["now", "read", "write"]
+resources = ["https://rs.example"]
+"""
+
+
+class MovableClock:
+    """Stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+        self._tick = 1_000.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def tick(self) -> float:
+        return self._tick
+
+    def move(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._tick += seconds
+
+    def jump(self, seconds: float) -> None:
+        """The wall clock is set; time has not passed."""
+        self._now += timedelta(seconds=seconds)
+
+
+def make_key() -> KeyPair:
+    """A fresh P-256 key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    return parse_private_pem(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str | None:
+        found: str | None = self.json.get("error")
+        return found
+
+    def header(self, name: str) -> str | None:
+        found = [value for each, value in self.headers if each == name.lower()]
+        return found[0] if found else None
+
+    @property
+    def code(self) -> str:
+        return str(self.json["deferral_code"])
+
+    def claims(self) -> dict[str, Any]:
+        """The access token's claims, unverified."""
+        payload = self.json["access_token"].split(".")[1]
+        decoded: dict[str, Any] = json.loads(
+            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        )
+        return decoded
+
+
+@dataclass(slots=True)
+class Caller:
+    """One client as a caller: `secret` by Basic or post, `key` by assertion, `dpop` by proof."""
+
+    served: "Served"
+    id: str
+    method: str = names.CLIENT_SECRET_BASIC
+    key: KeyPair | None = None
+    dpop: KeyPair | None = None
+    nonce: str | None = None
+    count: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def without_proof(self) -> "Caller":
+        return Caller(self.served, self.id, self.method, self.key, None, None, self.count)
+
+    def with_dpop(self, key: KeyPair | None) -> "Caller":
+        return Caller(self.served, self.id, self.method, self.key, key, self.nonce, self.count)
+
+    def assertion(self) -> str:
+        assert self.key is not None
+        return client_assertion.make_assertion(
+            self.key,
+            client_id=self.id,
+            audience=ISSUER,
+            now=self.served.clock.now(),
+            jti=f"{self.id}-{next(self.count)}",
+            lifetime=timedelta(seconds=60),
+        )
+
+    def proof(self, url: str, *, jti: str | None = None) -> str:
+        assert self.dpop is not None
+        return dpop.make_proof(
+            self.dpop,
+            method="POST",
+            url=url,
+            now=self.served.clock.now(),
+            jti=jti or f"proof-{self.id}-{self.dpop.public.jkt[:6]}-{next(self.count)}",
+            nonce=self.nonce,
+        )
+
+    def credentials(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Form parameters and header fields by which this client authenticates."""
+        if self.key is not None:
+            return [
+                ("client_assertion_type", names.ASSERTION_JWT_BEARER),
+                ("client_assertion", self.assertion()),
+            ], []
+        if self.method == names.CLIENT_SECRET_POST:
+            return [("client_id", self.id), ("client_secret", SECRET)], []
+        basic = base64.b64encode(f"{self.id}:{SECRET}".encode()).decode()
+        return [], [("authorization", f"Basic {basic}")]
+
+    async def post(
+        self, path: str, form: Sequence[tuple[str, str]], *, headers: Sequence[tuple[str, str]] = ()
+    ) -> Answer:
+        more, fields = self.credentials()
+        if self.dpop is not None:
+            fields = [*fields, ("dpop", self.proof(ISSUER + path))]
+        return await self.served.post(path, [*form, *more], headers=[*fields, *headers])
+
+    async def ask(self, *, defer: bool = True, **parameters: Any) -> Answer:
+        """A first request by client credentials; `scope` is `read` unless said otherwise."""
+        form = [("grant_type", names.GRANT_CLIENT_CREDENTIALS)]
+        if "scope" not in parameters and "authorization_details" not in parameters:
+            parameters["scope"] = "read"
+        for name, value in parameters.items():
+            if name == "authorization_details" and not isinstance(value, str):
+                value = json.dumps(value)
+            form.append((name, value))
+        if defer and "completion_mode" not in parameters:
+            form.append(("completion_mode", "deferred"))
+        return await self.post("/token", form)
+
+    async def defer(self, **parameters: Any) -> str:
+        """Ask for what must wait; return the deferral code."""
+        answer = await self.ask(**parameters)
+        assert answer.error == "authorization_pending", answer.body
+        return answer.code
+
+    async def poll(self, code: str, **extra: str) -> Answer:
+        form = [("grant_type", names.GRANT_DEFERRED), ("deferral_code", code)]
+        return await self.post("/token", [*form, *extra.items()])
+
+    async def revoke(self, token: str, **extra: str) -> Answer:
+        return await self.post("/revoke", [("token", token), *extra.items()])
+
+
+@dataclass(slots=True)
+class Served:
+    """A running server; `clock` is the test's to move."""
+
+    app: Abeyance
+    house: House
+    clock: MovableClock
+    keys: Mapping[str, KeyPair]
+
+    @property
+    def s1(self) -> Caller:
+        return Caller(self, "s1")
+
+    @property
+    def p1(self) -> Caller:
+        return Caller(self, "p1", method=names.CLIENT_SECRET_POST)
+
+    @property
+    def c1(self) -> Caller:
+        return Caller(self, "c1", key=self.keys["c1"], dpop=self.keys["d1"], count=_COUNTS)
+
+    @property
+    def c2(self) -> Caller:
+        return Caller(self, "c2", key=self.keys["c2"], dpop=self.keys["d2"], count=_COUNTS)
+
+    async def post(
+        self,
+        path: str,
+        form: Sequence[tuple[str, str]] | bytes,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> Answer:
+        body = form if isinstance(form, bytes) else urlencode(list(form)).encode()
+        fields = [("content-type", "application/x-www-form-urlencoded"), *headers]
+        return await self.send("POST", path, body=body, headers=fields)
+
+    async def get(self, path: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+        return await self.send("GET", path, headers=headers)
+
+    async def send(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes = b"",
+        headers: Sequence[tuple[str, str]] = (),
+        root_path: str = "",
+    ) -> Answer:
+        path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "https",
+            "path": root_path + path,
+            "raw_path": (root_path + path).encode(),
+            "root_path": root_path,
+            "query_string": query.encode(),
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+            "client": ("192.0.2.1", 50_000),
+            "server": ("as.example", 443),
+        }
+        sent: list[Any] = []
+        incoming = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> Any:
+            return next(incoming, {"type": "http.disconnect"})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        return Answer(
+            sent[0]["status"],
+            tuple((name.decode(), value.decode("latin-1")) for name, value in sent[0]["headers"]),
+            b"".join(message.get("body", b"") for message in sent[1:]),
+        )
+
+    # --- what reviewers do
+
+    async def held(self, code: str) -> Held:
+        handle = parse_handle(HandleKind.DEFERRAL_CODE, code)
+        assert handle is not None
+        held = await self.house.store.find_held(handle)
+        assert held is not None
+        return held
+
+    async def key_of(self, code: str) -> Key:
+        return (await self.held(code)).key
+
+    async def vote(
+        self,
+        code: str,
+        verdict: Verdict = Verdict.APPROVE,
+        *,
+        by: str = "rita",
+        choice: Choice | None = None,
+        reason: str | None = None,
+        shareable: bool = False,
+    ) -> VoteResult:
+        """Look at the request and vote on what was shown."""
+        key = await self.key_of(code)
+        person = next(each for each in await self.house.store.list_people() if each.id == by)
+        seen = await review(self.house, person, key)
+        return await decide(
+            self.house,
+            person,
+            key,
+            Vote(
+                verdict=verdict,
+                seen="" if seen is None else seen.disclosure.digest,
+                version=0 if seen is None else seen.loaded.held.version,
+                choice=choice,
+                reason=reason,
+                shareable=shareable,
+            ),
+        )
+
+    async def approve(self, code: str, choice: Choice | None = None) -> None:
+        assert isinstance(await self.vote(code, choice=choice), Counted)
+
+    async def deny(
+        self, code: str, reason: str | None = None, *, shareable: bool = False
+    ) -> None:
+        voted = await self.vote(code, Verdict.DENY, reason=reason, shareable=shareable)
+        assert isinstance(voted, Counted)
+
+
+_COUNTS: "itertools.count[int]" = itertools.count()
+
+
+@asynccontextmanager
+async def serve(folder: Path, *, extra: str = "", config: str = CONFIG) -> AsyncIterator[Served]:
+    """Run the server over a store in `folder`; run it again there to restart it."""
+    keys = _keys(folder)
+    file = folder / "abeyance.toml"
+    file.write_text(
+        config.replace("{data}", str(folder)).replace("{extra}", extra).replace("{hash}", _OWNER_HASH)
+    )
+    clock = MovableClock()
+    app = Abeyance(load_settings(file, environ={}), clock=clock)
+    async with app.running() as house:
+        yield Served(app, house, clock, keys)
+
+
+def _keys(folder: Path) -> Mapping[str, KeyPair]:
+    folder.mkdir(exist_ok=True, parents=True)
+    keys = _KEYS
+    (folder / "s1.secret").write_text(SECRET)
+    for name in ("c1", "c2"):
+        (folder / f"{name}.jwks").write_text(json.dumps({"keys": [keys[name].public.jwk]}))
+    return keys
+
+
+_KEYS: Final = {name: make_key() for name in ("c1", "c2", "d1", "d2")}

@@ -302,6 +302,7 @@ class Served:
     house: House
     clock: MovableClock
     keys: Mapping[str, KeyPair]
+    answers: list[tuple[str, Answer]] = field(default_factory=list)
 
     @property
     def s1(self) -> Caller:
@@ -367,11 +368,13 @@ class Served:
             sent.append(message)
 
         await self.app(scope, receive, send)
-        return Answer(
+        answer = Answer(
             sent[0]["status"],
             tuple((name.decode(), value.decode("latin-1")) for name, value in sent[0]["headers"]),
             b"".join(message.get("body", b"") for message in sent[1:]),
         )
+        self.answers.append((path, answer))
+        return answer
 
     # --- what reviewers do
 

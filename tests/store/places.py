@@ -1,14 +1,16 @@
 """Where the tests' SQLite stores stand."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from abeyance.store.sqlite import SqliteStore
-from abeyance.store.suite import Place
+
+SqlitePlace: TypeAlias = Callable[[], AbstractAsyncContextManager[SqliteStore]]
 
 
-def place_at(path: Path, *, memory: int = 200_000, vfs: str | None = None) -> Place:
+def place_at(path: Path, *, memory: int = 200_000, vfs: str | None = None) -> SqlitePlace:
     """Open the store in this file, as often as asked."""
 
     @asynccontextmanager

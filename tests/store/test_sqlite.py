@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from abeyance.store.sqlite import SqliteStore
 from abeyance.store.suite import Place, StoreSuite
 from tests.store.places import place_at
 

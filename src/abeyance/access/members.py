@@ -98,7 +98,7 @@ class Whole:
     """A whole number that must be granted as asked."""
 
     at_least: int = 0
-    at_most: int = 2**53
+    at_most: int = 2**53 - 1  # the last that canonical JSON can write
     optional: bool = False
     label: str | None = None
 
@@ -270,7 +270,7 @@ class DeclaredType:
             elif isinstance(member, AtMost) and name in keep.limits:
                 amount, currency = _money(value[name])
                 lowered = keep.limits[name]
-                if lowered > parse_amount(amount):
+                if not lowered.is_finite() or lowered > parse_amount(amount):
                     raise InvalidDetail("The decision raises a limit")
                 left[name] = {"amount": f"{lowered:f}", "currency": currency}
         return self.validate(left)

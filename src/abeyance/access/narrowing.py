@@ -22,7 +22,7 @@ def check_not_wider(granted: Access, asked: Access, types: DetailsTypes) -> None
         raise Wider("scope")
     if not granted.resources <= asked.resources:
         raise Wider("resources")
-    if not types.covered(asked.details, granted.details):
+    if not types.covered(granted.details, asked.details):
         raise Wider("authorization_details")
     if granted.lifetime > asked.lifetime:
         raise Wider("lifetime")

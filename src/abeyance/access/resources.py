@@ -34,7 +34,8 @@ def find_registered(asked: str, registered: frozenset[str]) -> str | None:
     """
     if asked in registered:
         return asked
-    other = asked[:-1] if asked.endswith("/") else asked + "/"
-    if other in registered and _EMPTY_PATH.fullmatch(other.removesuffix("/")):
-        return other
-    return None
+    bare = asked.removesuffix("/")
+    if not _EMPTY_PATH.fullmatch(bare):
+        return None
+    other = bare if asked != bare else asked + "/"
+    return other if other in registered else None

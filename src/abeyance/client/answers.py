@@ -8,6 +8,7 @@ on every 400 and clients that wait on every 400. Unknown members are ignored
 """
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -22,8 +23,10 @@ from abeyance.client.progress import Waiting
 from abeyance.wire import names
 from abeyance.wire.secret import Secret
 
+log: Final = logging.getLogger("abeyance.client")
+
 MAX_TEXT: Final = 240
-_LONGEST: Final = timedelta(days=3650)
+_LONGEST: Final = timedelta(days=3650)  # what is told beyond this is read as this
 
 _PENDING: Final[Mapping[str, Waiting]] = {
     names.AUTHORIZATION_PENDING: Waiting.PENDING,
@@ -33,7 +36,7 @@ _PENDING: Final[Mapping[str, Waiting]] = {
 }
 _PASSING: Final = frozenset({names.SERVER_ERROR, names.TEMPORARILY_UNAVAILABLE})
 
-_SENDABLE: Final = re.compile(r"[\x20-\x7e]{1,8192}", re.ASCII)
+_VISIBLE: Final = re.compile(r"[\x20-\x7e]+", re.ASCII)
 _SCHEME: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,256}", re.ASCII)
 _SECONDS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _NONCE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,1024}", re.ASCII)
@@ -66,8 +69,9 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A pending state without a code: what polls get."""
+    """A pending state without a code: what polls get. `error` is its wire name."""
 
+    error: str
     waiting: Waiting
     description: str | None
 
@@ -96,9 +100,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """The server cannot answer at the moment, in its own words or in none that we read."""
+    """The server cannot answer at the moment; `worded` if it said so with an error code."""
 
     reason: str
+    worded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,15 @@ def read_answer(received: Received) -> Answer:
     if error is None:
         return _granted(members)
     if not isinstance(error, str) or not error:
-        return Passing("the response has no readable error code")
+        return Passing("the response has no readable error code", worded=True)
     return _refused(error, members)
+
+
+def note_status(received: Received, answer: Answer) -> None:
+    """Report a status that does not fit the answer; it decides nothing (T-229)."""
+    expected = {Granted: (200,), Passing: range(600)}.get(type(answer), (400, 401))
+    if received.status not in expected:
+        log.warning("the status %d does not fit the answer, which counts", received.status)
 
 
 def parse_members(body: bytes) -> Mapping[str, Any] | None:
@@ -150,12 +162,12 @@ def parse_members(body: bytes) -> Mapping[str, Any] | None:
 
 
 def retry_after(received: Received, now: datetime) -> timedelta | None:
-    """`Retry-After` in either form, or `None`; a date is measured against the server's own clock."""
+    """`Retry-After` in either form, or `None`; a date counts by the server's own clock."""
     text = received.headers.get(names.HEADER_RETRY_AFTER.lower(), "").strip()
     if not text:
         return None
     if _SECONDS.fullmatch(text):
-        return min(timedelta(seconds=min(int(text), int(_LONGEST.total_seconds()))), _LONGEST)
+        return _bounded(int(text))
     until = _http_date(text)
     if until is None:
         return None
@@ -181,9 +193,9 @@ def _refused(error: str, members: Mapping[str, Any]) -> Answer:
     waiting = _PENDING.get(error)
     if waiting is not None:
         if names.DEFERRAL_CODE not in members:
-            return Pending(waiting, description)
+            return Pending(error, waiting, description)
         code = members[names.DEFERRAL_CODE]
-        if not isinstance(code, str) or not _SENDABLE.fullmatch(code):
+        if not isinstance(code, str) or not _VISIBLE.fullmatch(code):
             return Contradiction("The deferral code cannot be used")
         return Deferred(
             code=Secret(code),
@@ -197,7 +209,7 @@ def _refused(error: str, members: Mapping[str, Any]) -> Answer:
     if error == names.USE_DPOP_NONCE:
         return NonceWanted()
     if error in _PASSING:
-        return Passing("the server cannot answer at the moment")
+        return Passing("the server cannot answer at the moment", worded=True)
     return Refusal(
         error,
         description,
@@ -221,7 +233,7 @@ _READ: Final = frozenset(
 
 def _granted(members: Mapping[str, Any]) -> Answer:
     token, kind = members[names.ACCESS_TOKEN], members.get(names.TOKEN_TYPE)
-    if not isinstance(token, str) or not _SENDABLE.fullmatch(token[:1]):
+    if not isinstance(token, str) or not _VISIBLE.fullmatch(token):
         return Contradiction("The access token is not text")
     if not isinstance(kind, str) or not _SCHEME.fullmatch(kind):
         return Contradiction("The token type is missing")
@@ -252,7 +264,11 @@ def _positive_seconds(value: Any) -> timedelta | None:
     # `bool` is an `int` to Python, not to JSON; 5.0 and "5" are not integers to JSON either.
     if type(value) is not int or value <= 0:
         return None
-    return min(timedelta(seconds=min(value, int(_LONGEST.total_seconds()))), _LONGEST)
+    return _bounded(value)
+
+
+def _bounded(seconds: int) -> timedelta:
+    return timedelta(seconds=min(seconds, int(_LONGEST.total_seconds())))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Final, Protocol
 from urllib.parse import quote_plus
 
@@ -31,12 +32,19 @@ class Credentials:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
+class Strength(Enum):
+    """How much the method proves by itself (DTR-SEC-01, -02)."""
+
+    NONE = "none"
+    SECRET = "secret"
+    KEY = "key"
+
+
 class Authentication(Protocol):
     """A way to authenticate; outsiders may write their own."""
 
     @property
-    def is_public(self) -> bool:
-        """Whether nothing is proven."""
+    def strength(self) -> Strength: ...
 
     def credentials(self, occasion: Occasion) -> Credentials: ...
 
@@ -45,7 +53,7 @@ class ClientSecretBasic:
     """`client_secret_basic` (RFC 6749 §2.3.1: both halves are form-encoded first)."""
 
     __slots__ = ("_secret",)
-    is_public: Final = False
+    strength: Final = Strength.SECRET
 
     def __init__(self, secret: str | Secret) -> None:
         self._secret = _secret(secret)
@@ -60,7 +68,7 @@ class ClientSecretPost:
     """`client_secret_post`: in the body, never in the URL."""
 
     __slots__ = ("_secret",)
-    is_public: Final = False
+    strength: Final = Strength.SECRET
 
     def __init__(self, secret: str | Secret) -> None:
         self._secret = _secret(secret)
@@ -82,7 +90,7 @@ class PrivateKeyJwt:
     """
 
     __slots__ = ("_audience", "_key")
-    is_public: Final = False
+    strength: Final = Strength.KEY
 
     def __init__(self, key: KeyPair, *, audience: str | None = None) -> None:
         self._key = key
@@ -109,7 +117,7 @@ class PublicClient:
     """No credentials; accepting a deferral needs a DPoP key then (DTR-SEC-01)."""
 
     __slots__ = ()
-    is_public: Final = True
+    strength: Final = Strength.NONE
 
     def credentials(self, occasion: Occasion) -> Credentials:
         return Credentials(parameters=((names.CLIENT_ID, occasion.client_id),))

@@ -51,7 +51,7 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An HTTP response; header names are in lower case, a repeated field keeps its last value."""
+    """An HTTP response; header names are in lower case, repeated fields joined by a comma."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)

@@ -116,6 +116,10 @@ class Rules:
         """The digest of the rules as they were read."""
         return self._version
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule, _ in self._rules)
+
     async def decide(self, question: Question) -> Verdict:
         explanation = self.explain(question)
         for each in explanation.tried:

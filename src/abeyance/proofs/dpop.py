@@ -35,8 +35,7 @@ from abeyance.proofs.jws import (
     split_compact,
 )
 from abeyance.proofs.nonce import LIFE, Nonces
-from abeyance.proofs.replay import ReplayMark as ReplayMark
-from abeyance.proofs.replay import replay_mark
+from abeyance.proofs.replay import ReplayMark, replay_mark
 from abeyance.wire import names
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.errors import InvalidDpopProof, UseDpopNonce

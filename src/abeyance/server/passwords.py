@@ -102,7 +102,7 @@ class Passwords:
             self._waiting -= 1
 
 
-def hash_password(password: Secret) -> str:
+def hash_password_now(password: Secret) -> str:
     """Compute here and now, for the command line. Raises `UnfitPassword`."""
     return _HASHER.hash(check_fit(password))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from abeyance.access.details import DetailsTypes
 from abeyance.access.scope import Scope, parse_scope
+from abeyance.grants import GRANTS
 from abeyance.parties.client import Client, ClientId
 from abeyance.parties.person import Person, PersonId, Role
 from abeyance.proofs.jwk import KeySet
@@ -19,7 +20,6 @@ from abeyance.server.settings_values import Caution, ConfigurationError, read_se
 from abeyance.wire import names
 from abeyance.wire.errors import InvalidScope
 
-GRANTS: Final = (names.GRANT_CLIENT_CREDENTIALS,)
 WITH_SECRET: Final = (names.CLIENT_SECRET_BASIC, names.CLIENT_SECRET_POST)
 METHODS: Final = (*WITH_SECRET, names.PRIVATE_KEY_JWT)
 MIN_SECRET: Final = 32
@@ -172,7 +172,7 @@ def _check_client(key: str, table: ClientTable, known: Known) -> None:
         )
     for name, value, allowed in (
         ("token_endpoint_auth_method", [table.token_endpoint_auth_method], METHODS),
-        ("grant_types", table.grant_types, GRANTS),
+        ("grant_types", table.grant_types, tuple(GRANTS)),
         ("resources", table.resources, tuple(known.resources)),
         ("authorization_details_types", table.authorization_details_types, known.types.names()),
         ("owner", [table.owner] if table.owner is not None else [], tuple(known.people)),

@@ -1,0 +1,21 @@
+"""What several commands share: where the configuration is, and errors of the call."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from abeyance.server.settings import Settings, load_settings
+from abeyance.server.settings_sources import CONFIG
+
+
+def load(config: Path | None, flags: Mapping[str, str | None] | None = None) -> Settings:
+    """Load the settings of `--config`, else of ABEYANCE_CONFIG, else those of a fresh server.
+
+    What is allowed but worth a word is told on standard error.
+    """
+    named = os.environ.get(CONFIG)
+    settings = load_settings(config or (Path(named) if named else None), flags=flags)
+    for caution in settings.warnings:
+        print(f"abeyance: warning: {caution}", file=sys.stderr)
+    return settings

@@ -1,0 +1,135 @@
+"""The first token request, and what its answer makes (DTR-INIT, DTR-RESP, DTR-OPT)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+import msgspec
+
+from abeyance.client import answers
+from abeyance.client.access import Access
+from abeyance.client.authentication import Strength
+from abeyance.client.errors import MalformedResponse, Misconfigured, ServerRefused, Unavailable
+from abeyance.client.exchange import Flow, Unanswered
+from abeyance.client.link import Link, log
+from abeyance.client.pursuit import Pursuit
+from abeyance.client.receiving import receive, refusal_error
+from abeyance.client.token import OnPartial, Token
+from abeyance.proofs.jwk import KeyPair
+from abeyance.wire import names
+from abeyance.wire.secret import Secret
+
+_OURS: Final = frozenset(
+    {
+        names.GRANT_TYPE,
+        names.SCOPE,
+        names.RESOURCE,
+        names.AUTHORIZATION_DETAILS,
+        names.COMPLETION_MODE,
+        names.CLIENT_ID,
+        names.CLIENT_SECRET,
+        names.CLIENT_ASSERTION,
+        names.CLIENT_ASSERTION_TYPE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a caller asks for. `parameters` are those of the grant itself (`code`, ...)."""
+
+    grant_type: str
+    access: Access
+    parameters: Mapping[str, str | Secret] = field(repr=False)
+    defer: bool
+    on_partial: OnPartial
+
+    def __post_init__(self) -> None:
+        if clash := sorted(_OURS & self.parameters.keys()):
+            raise Misconfigured(f"{', '.join(clash)}: has an argument of its own")
+        if self.grant_type == names.GRANT_DEFERRED:
+            raise Misconfigured("A deferral code is polled with its handle, see resume()")
+        if self.on_partial not in ("accept", "reject"):
+            raise Misconfigured('on_partial is "accept" or "reject"')
+
+    def render(self) -> tuple[tuple[str, str], ...]:
+        """The form, without authentication."""
+        pairs = [(names.GRANT_TYPE, self.grant_type)]
+        pairs += [
+            (name, value.reveal() if isinstance(value, Secret) else value)
+            for name, value in self.parameters.items()
+        ]
+        if self.access.scope:
+            pairs.append((names.SCOPE, " ".join(self.access.scope)))
+        pairs += [(names.RESOURCE, resource) for resource in self.access.resources]
+        if self.access.authorization_details:
+            details = msgspec.json.encode(self.access.authorization_details).decode("utf-8")
+            pairs.append((names.AUTHORIZATION_DETAILS, details))
+        if self.defer:
+            pairs.append((names.COMPLETION_MODE, names.COMPLETION_DEFERRED))
+        return tuple(pairs)
+
+
+def ask(link: Link, wish: Wish, *, key: KeyPair | None) -> Flow[Token | Pursuit]:
+    """Send the first request, once: repeating it could open a second request (EXT-IDEMP).
+
+    Whether the server knows deferral need not be known before: one that does
+    not ignores the opt-in (DTR-OPT-05, -06). Raises `Misconfigured`,
+    `DiscoveryFailed`, `Unavailable` and what the server refuses with.
+    """
+    if wish.defer and key is None:
+        _check_unbound(link)
+    metadata = yield from link.discover()
+    asked_at = link.surroundings.tick()
+    reply = yield from link.call(metadata.token_endpoint, wish.render(), key=key)
+    if isinstance(reply, Unanswered):
+        raise Unavailable(reply.why)
+    retry_after = answers.retry_after(reply, link.surroundings.now())
+    answer = answers.read_answer(reply)
+    answers.note_status(reply, answer)
+    match answer:
+        case answers.Granted(names_a_code=True):
+            raise MalformedResponse("The response has both a token and a deferral code")
+        case answers.Granted():
+            token = yield from receive(
+                link, answer, requested=wish.access, key=key, on_partial=wish.on_partial
+            )
+            log.info("token received at once")
+            return token
+        case answers.Deferred() if not wish.defer:
+            raise MalformedResponse("The server deferred a request that did not allow it")
+        case answers.Deferred():
+            log.info("request deferred")
+            return Pursuit.opened(
+                link,
+                answer,
+                token_endpoint=metadata.token_endpoint,
+                requested=wish.access,
+                key=key,
+                on_partial=wish.on_partial,
+                retry_after=retry_after,
+                asked_at=asked_at,
+            )
+        case answers.Pending():
+            # A pending state of the grant itself (device, CIBA): nothing of ours to poll with.
+            raise ServerRefused(answer.error, answer.description)
+        case answers.TooFast():
+            raise ServerRefused(names.SLOW_DOWN, answer.description)
+        case answers.NonceWanted():
+            raise ServerRefused(names.USE_DPOP_NONCE)
+        case answers.Refusal():
+            raise refusal_error(answer, polling=False, in_doubt=False)
+        case answers.Passing():
+            raise Unavailable(answer.reason, retry_after=retry_after)
+        case answers.Contradiction():
+            raise MalformedResponse(answer.reason)
+        case _:
+            assert_never(answer)
+
+
+def _check_unbound(link: Link) -> None:
+    """DTR-SEC-01, -02."""
+    if link.authentication.strength is Strength.NONE:
+        raise Misconfigured("A public client needs a DPoP key to accept a deferral")
+    if link.authentication.strength is Strength.SECRET:
+        log.info("the deferral is not bound to a key; for a client with a secret it should be")

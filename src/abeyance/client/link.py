@@ -1,0 +1,122 @@
+"""Our side of one authorization server: who we are, its metadata, and one call to it.
+
+Every request of the library leaves through here. It carries what the protocol
+needs and nothing else: the same few header fields each time, no cookie, no
+version, nothing that tells one request of a client from another (DTR-PRIV-02).
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from abeyance.client import answers
+from abeyance.client.addresses import BadAddress, check_issuer, metadata_url
+from abeyance.client.authentication import Authentication, Occasion
+from abeyance.client.errors import DiscoveryFailed, Misconfigured, Unavailable
+from abeyance.client.exchange import Flow, Received, Send, Unanswered, send
+from abeyance.client.metadata import ServerMetadata, parse_metadata
+from abeyance.client.surroundings import Surroundings
+from abeyance.proofs.dpop import make_proof
+from abeyance.proofs.jwk import KeyPair
+from abeyance.wire import names
+from abeyance.wire.form import render_form
+
+log: Final = logging.getLogger("abeyance.client")
+
+_COMMON: Final = (("Accept", "application/json"), ("User-Agent", "abeyance"))
+_FORM: Final = (("Content-Type", "application/x-www-form-urlencoded"),)
+
+
+@dataclass(slots=True)
+class Link:
+    """Shared by all requests of one client; `nonces` holds the last DPoP nonce of each origin."""
+
+    issuer: str
+    client_id: str
+    authentication: Authentication
+    surroundings: Surroundings
+    known: ServerMetadata | None = None
+    nonces: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def to(
+        cls,
+        server: str | ServerMetadata,
+        client_id: str,
+        authentication: Authentication,
+        surroundings: Surroundings,
+    ) -> "Link":
+        """Raises `Misconfigured` for an issuer that must not be talked to."""
+        issuer = server.issuer if isinstance(server, ServerMetadata) else server
+        try:
+            check_issuer(issuer)
+        except BadAddress as bad:
+            raise Misconfigured(f"The issuer cannot be used: {bad}") from None
+        if not client_id:
+            raise Misconfigured("The client id is empty")
+        known = server if isinstance(server, ServerMetadata) else None
+        return cls(issuer, client_id, authentication, surroundings, known)
+
+    def discover(self) -> Flow[ServerMetadata]:
+        """The metadata, fetched once. Raises `DiscoveryFailed`, `Unavailable`."""
+        if self.known is None:
+            reply = yield from send(Send("GET", metadata_url(self.issuer), _COMMON))
+            if isinstance(reply, Unanswered):
+                raise Unavailable(reply.why)
+            if reply.status != 200:
+                raise DiscoveryFailed("The server publishes no metadata for this issuer")
+            self.known = parse_metadata(answers.parse_members(reply.body), issuer=self.issuer)
+            log.debug("metadata read")
+        return self.known
+
+    def call(
+        self, url: str, parameters: Iterable[tuple[str, str]], *, key: KeyPair | None
+    ) -> Flow[Received | Unanswered]:
+        """Post a form, authenticated and with proof of `key`.
+
+        A nonce challenge is answered once, with everything that must be fresh
+        made anew; a second challenge is the caller's answer (T-240).
+        """
+        parameters = tuple(parameters)
+        reply = yield from send(self._request(url, parameters, key))
+        if self._is_challenge(url, reply) and key is not None:
+            log.debug("nonce challenge answered")
+            reply = yield from send(self._request(url, parameters, key))
+            self._is_challenge(url, reply)
+        return reply
+
+    def _request(
+        self, url: str, parameters: tuple[tuple[str, str], ...], key: KeyPair | None
+    ) -> Send:
+        now = self.surroundings.now()
+        who = self.authentication.credentials(
+            Occasion(self.issuer, self.client_id, now, self.surroundings.identifier)
+        )
+        headers = _COMMON + _FORM + who.headers
+        if key is not None:
+            proof = make_proof(
+                key,
+                method="POST",
+                url=url,
+                now=now,
+                jti=self.surroundings.identifier(),
+                nonce=self.nonces.get(_origin(url)),
+            )
+            headers += ((names.HEADER_DPOP, proof),)
+        return Send("POST", url, headers, render_form(parameters + who.parameters))
+
+    def _is_challenge(self, url: str, reply: Received | Unanswered) -> bool:
+        if isinstance(reply, Unanswered):
+            return False
+        nonce = answers.fresh_nonce(reply)
+        if nonce is None:
+            return False
+        self.nonces[_origin(url)] = nonce
+        return isinstance(answers.read_answer(reply), answers.NonceWanted)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,1 @@
+"""Scope, resources, details and the one comparison of the house."""

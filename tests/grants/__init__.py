@@ -1,0 +1,1 @@
+"""What each originating grant makes of a request."""

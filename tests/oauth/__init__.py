@@ -1,0 +1,1 @@
+"""What every grant shares: who calls, what is asked, minting, metadata."""

@@ -1,0 +1,1 @@
+"""The pending request: its table, its answers, its votes, its changes."""

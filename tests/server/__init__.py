@@ -1,0 +1,1 @@
+"""The whole server, spoken to as clients and reviewers do."""

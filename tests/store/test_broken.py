@@ -1,0 +1,151 @@
+"""Races, shown to fail on a store in which one safeguard is gone.
+
+A race test that passes on broken code is the commonest lie.
+"""
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from abeyance.pending.change import Change
+from abeyance.pending.states import Event
+from abeyance.store.sqlite import changes
+from abeyance.store.suite import Place, StoreSuite
+from tests.store.places import place_at
+
+Test = Callable[[StoreSuite], Coroutine[Any, Any, None]]
+
+
+class Suite(StoreSuite):
+    __test__ = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def new_place(self) -> Place:
+        return place_at(self.folder / "abeyance.db")
+
+
+def without(statement: str, safeguard: str) -> str:
+    assert safeguard in statement
+    return statement.replace(safeguard, "")
+
+
+VERSION = "AND (:version IS NULL OR version = :version)"
+
+
+def drop(patch: pytest.MonkeyPatch, trigger: str) -> None:
+    """Triggers are the second line of defence: with them, a gap in the first is a fault."""
+    apply = changes.apply
+
+    def drop_and_apply(db: apsw.Connection, change: Change) -> Any:
+        db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+        return apply(db, change)
+
+    patch.setattr(changes, "apply", drop_and_apply)
+
+
+def forget_states(patch: pytest.MonkeyPatch) -> None:
+    loose = {
+        event: without(statement, VERSION).replace("AND state IN", "AND 'any' NOT IN")
+        for event, statement in changes.ADVANCE.items()
+    }
+    patch.setattr(changes, "ADVANCE", loose)
+    drop(patch, "request_stays_ended")
+
+
+def forget_versions(patch: pytest.MonkeyPatch) -> None:
+    for name in ("ADVANCE", "RAISE_VERSION"):
+        loose = {each: without(text, VERSION) for each, text in getattr(changes, name).items()}
+        patch.setattr(changes, name, loose)
+
+
+def forget_clocks(patch: pytest.MonkeyPatch) -> None:
+    for name in ("ADVANCE", "RAISE_VERSION"):
+        loose = {
+            each: text.replace("AND decide_by > :alive_at", "").replace(
+                "AND expires_at > :alive_at", ""
+            )
+            for each, text in getattr(changes, name).items()
+        }
+        patch.setattr(changes, name, loose)
+
+
+def forget_quota(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(changes, "OPEN_REQUEST", changes.OPEN_REQUEST.replace(":at_most >", "1000 >"))
+
+
+def vote_again(patch: pytest.MonkeyPatch) -> None:
+    loose = changes.CAST_VOTE.replace("DO NOTHING", "DO UPDATE SET shareable = shareable")
+    patch.setattr(changes, "CAST_VOTE", loose)
+    drop(patch, "vote_is_final")
+
+
+def revoke_again(patch: pytest.MonkeyPatch) -> None:
+    loose = without(changes.REVOKE_TOKEN, "AND revoked_at IS NULL")
+    patch.setattr(changes, "REVOKE_TOKEN", loose)
+
+
+def keep_the_inbox(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(changes, "CLEAR_INBOX", "DELETE FROM inbox WHERE home = :home AND n = -:n")
+
+
+def keep_what_lost(patch: pytest.MonkeyPatch) -> None:
+    """A lost change that is not taken back."""
+    apply = changes.apply
+
+    class Forgetful:
+        def __init__(self, db: Any) -> None:
+            self.db = db
+
+        def execute(self, statement: str, *values: Any) -> Any:
+            if statement == "ROLLBACK TO change":
+                return None
+            return self.db.execute(statement, *values)
+
+    def forgetful(db: Any, change: Change) -> Any:
+        return apply(Forgetful(db), change)  # type: ignore[arg-type]
+
+    patch.setattr(changes, "apply", forgetful)
+
+
+BROKEN: list[tuple[Callable[[pytest.MonkeyPatch], None], Test]] = [
+    (forget_states, StoreSuite.test_of_fifty_redemptions_one_wins),
+    (forget_states, StoreSuite.test_a_redemption_and_a_cancellation_never_both_win),
+    (forget_states, StoreSuite.test_an_approval_and_a_denial_never_both_win),
+    (forget_states, StoreSuite.test_an_approval_and_a_cancellation_end_cancelled),
+    (forget_states, StoreSuite.test_of_simultaneous_cancellations_one_moves_the_request),
+    (forget_versions, StoreSuite.test_of_votes_on_one_version_one_wins_and_the_others_weigh_again),
+    (forget_versions, StoreSuite.test_a_change_that_saw_an_older_version_loses),
+    (
+        forget_clocks,
+        partial(
+            StoreSuite.test_a_decision_counts_until_its_deadline_and_not_at_it, event=Event.APPROVE
+        ),
+    ),
+    (
+        forget_clocks,
+        partial(
+            StoreSuite.test_what_has_expired_is_neither_redeemed_nor_cancelled, event=Event.REDEEM
+        ),
+    ),
+    (keep_the_inbox, partial(StoreSuite.test_what_is_resolved_waits_for_nobody, event=Event.DENY)),
+    (forget_quota, StoreSuite.test_of_fifty_requests_at_the_limit_less_one_exactly_one_opens),
+    (forget_quota, StoreSuite.test_a_client_at_its_quota_opens_no_more),
+    (vote_again, StoreSuite.test_of_one_reviewers_simultaneous_votes_one_counts),
+    (revoke_again, StoreSuite.test_a_token_is_revoked_once_and_by_its_client_only),
+    (keep_what_lost, StoreSuite.test_a_second_vote_of_one_reviewer_loses_and_takes_everything_back),
+]
+
+
+@pytest.mark.parametrize(("breaks", "test"), BROKEN)
+async def test_the_suite_notices_that_a_safeguard_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, breaks: Any, test: Test
+) -> None:
+    breaks(monkeypatch)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        await test(Suite(tmp_path))

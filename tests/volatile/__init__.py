@@ -1,0 +1,1 @@
+"""What may be lost, and what losing it costs."""

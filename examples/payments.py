@@ -1,4 +1,4 @@
-"""A kind of authorization_details: a payment of at most so much, to one creditor."""
+"""A kind of authorization_details: a payment of at most so much, to one creditor."""  # noqa: INP001  # found by python_path, in no package
 
 from abeyance.access.members import AtMost, Claim, Text, declare
 

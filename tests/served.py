@@ -354,7 +354,9 @@ class Served:
             "raw_path": (root_path + path).encode(),
             "root_path": root_path,
             "query_string": query.encode(),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in headers
+            ],
             "client": ("192.0.2.1", 50_000),
             "server": ("as.example", 443),
         }
@@ -419,9 +421,7 @@ class Served:
     async def approve(self, code: str, choice: Choice | None = None) -> None:
         assert isinstance(await self.vote(code, choice=choice), Counted)
 
-    async def deny(
-        self, code: str, reason: str | None = None, *, shareable: bool = False
-    ) -> None:
+    async def deny(self, code: str, reason: str | None = None, *, shareable: bool = False) -> None:
         voted = await self.vote(code, Verdict.DENY, reason=reason, shareable=shareable)
         assert isinstance(voted, Counted)
 
@@ -435,7 +435,9 @@ async def serve(folder: Path, *, extra: str = "", config: str = CONFIG) -> Async
     keys = _keys(folder)
     file = folder / "abeyance.toml"
     file.write_text(
-        config.replace("{data}", str(folder)).replace("{extra}", extra).replace("{hash}", _OWNER_HASH)
+        config.replace("{data}", str(folder))
+        .replace("{extra}", extra)
+        .replace("{hash}", _OWNER_HASH)
     )
     clock = MovableClock()
     app = Abeyance(load_settings(file, environ={}), clock=clock)

@@ -59,10 +59,8 @@ def test_no_kind_is_ever_found_where_another_is_expected() -> None:
 
 
 @covers("OAUTH-DEFER-07")
-@pytest.mark.parametrize(("home", "secret"), [(15, 33), (17, 32), (16, 31), (0, 48 - 1), (16, 0)])
+@pytest.mark.parametrize(("home", "secret"), [(15, 33), (17, 31), (17, 32), (16, 31), (0, 48), (16, 0)])
 def test_a_handle_of_another_size_is_never_made(home: int, secret: int) -> None:
-    if home + secret == 48:
-        pytest.skip("the same 48 bytes")
     with pytest.raises(ValueError):
         mint_handle(KIND, Home(bytes(home)), bytes(secret))
 

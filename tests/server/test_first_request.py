@@ -139,7 +139,9 @@ async def test_a_notification_token_that_cannot_be_a_header_is_refused(
     assert await waiting(served) == 0
 
 
-@pytest.mark.parametrize("token", ["A1-._~+/bcdefghijklmnop=", "123e4567-e89b-42d3-a456-426614174000"])
+@pytest.mark.parametrize(
+    "token", ["A1-._~+/bcdefghijklmnop=", "123e4567-e89b-42d3-a456-426614174000"]
+)
 @covers("T-071", "T-072", "DTR-INIT-04", "DTR-RD-19")
 async def test_a_notification_token_without_an_endpoint_is_accepted_and_forgotten(
     served: Served, token: str
@@ -241,7 +243,11 @@ async def test_bait_for_interpreters_is_an_ordinary_error(served: Served, bait: 
 
 @covers("SEC-TOK-29", "T-215", "OAUTH-HTTP-01")
 async def test_forged_hosts_change_no_url(served: Served) -> None:
-    forged = [("host", "evil.example"), ("x-forwarded-host", "evil.example"), ("forwarded", "host=evil.example")]
+    forged = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("forwarded", "host=evil.example"),
+    ]
     answer = await served.post("/token", [("grant_type", "x")], headers=forged)
     assert answer.header("www-authenticate") == 'Basic realm="https://as.example", charset="UTF-8"'
     metadata = await served.get("/.well-known/oauth-authorization-server", headers=forged)
@@ -251,6 +257,4 @@ async def test_forged_hosts_change_no_url(served: Served) -> None:
 async def waiting(served: Served) -> int:
     """How many requests Rita could decide now."""
     rita = next(each for each in await served.house.store.list_people() if each.id == "rita")
-    return await served.house.store.count_waiting(
-        rita.id, now=served.clock.now(), at_most=1_000
-    )
+    return await served.house.store.count_waiting(rita.id, now=served.clock.now(), at_most=1_000)

@@ -81,7 +81,9 @@ async def test_a_client_that_must_prove_a_key_gets_nothing_without(served: Serve
         assert answer.error == "invalid_dpop_proof"
 
 
-@covers("T-126", "OAUTH-DPOP-05", "OAUTH-DPOP-06", "OAUTH-DPOP-09", "OAUTH-DPOP-12", "OAUTH-DPOP-23")
+@covers(
+    "T-126", "OAUTH-DPOP-05", "OAUTH-DPOP-06", "OAUTH-DPOP-09", "OAUTH-DPOP-12", "OAUTH-DPOP-23"
+)
 async def test_a_bad_proof_is_refused_and_the_code_lives(served: Served) -> None:
     code = await served.c1.defer()
     caller, now = served.c1, served.clock.now()
@@ -108,7 +110,11 @@ async def test_two_proofs_are_none(served: Served) -> None:
     code = await served.c1.defer()
     proof = served.c1.proof(TOKEN)
     form = [("grant_type", names.GRANT_DEFERRED), ("deferral_code", code)]
-    for headers in ([("dpop", proof), ("dpop", served.c1.proof(TOKEN))], [("dpop", f"{proof}, {proof}")], [("dpop", "")]):
+    for headers in (
+        [("dpop", proof), ("dpop", served.c1.proof(TOKEN))],
+        [("dpop", f"{proof}, {proof}")],
+        [("dpop", "")],
+    ):
         answer = await served.c1.without_proof().post("/token", form, headers=headers)
         assert answer.error == "invalid_dpop_proof"
 
@@ -170,7 +176,16 @@ async def test_proofs_of_strangers_leave_no_trace(served: Served) -> None:
 # --- nonces
 
 
-@covers("T-127", "OAUTH-DPOP-08", "OAUTH-DPOP-16", "OAUTH-DPOP-17", "SEC-JOSE-37", "SEC-JOSE-38", "OAUTH-DEFER-13", "OAUTH-CAUTH-17")
+@covers(
+    "T-127",
+    "OAUTH-DPOP-08",
+    "OAUTH-DPOP-16",
+    "OAUTH-DPOP-17",
+    "SEC-JOSE-37",
+    "SEC-JOSE-38",
+    "OAUTH-DEFER-13",
+    "OAUTH-CAUTH-17",
+)
 async def test_a_nonce_is_asked_for_once_and_burns_nothing(tmp_path: Path) -> None:
     async with serve(tmp_path, extra="[dpop]\nrequire_nonce = true") as served:
         caller = served.c1
@@ -242,7 +257,12 @@ async def test_two_ways_to_authenticate_are_none(served: Served, path: str) -> N
         ("client_assertion", served.c2.assertion()),
     ]
     secret = [("client_id", "s1"), ("client_secret", "x" * 40)]
-    for form, headers in ((assertion, basic), (secret, basic), (secret + assertion, []), ([], basic * 2)):
+    for form, headers in (
+        (assertion, basic),
+        (secret, basic),
+        (secret + assertion, []),
+        ([], basic * 2),
+    ):
         answer = await served.post(path, [("token", "x"), *form], headers=headers)
         assert (answer.status, answer.error) == (400, "invalid_request")
 

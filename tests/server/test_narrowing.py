@@ -19,9 +19,7 @@ def choice(
     limits: dict[str, dict[str, Decimal]] | None = None,
     lifetime: timedelta = timedelta(minutes=30),
 ) -> Choice:
-    return Choice(
-        items=frozenset(items), parts=parts or {}, limits=limits or {}, lifetime=lifetime
-    )
+    return Choice(items=frozenset(items), parts=parts or {}, limits=limits or {}, lifetime=lifetime)
 
 
 @covers("T-144", "EXT-NARROW-01", "EXT-NARROW-02", "OAUTH-SCOPE-04", "DTR-INV-01", "SEC-TM-06")
@@ -113,7 +111,16 @@ async def test_a_registration_that_shrank_meanwhile_gives_no_token(tmp_path: Pat
         assert (await again.s1.poll(shrunk)).error == "access_denied"
 
 
-@covers("SEC-UI-15", "SEC-UI-16", "EXT-EVID-01", "EXT-EVID-02", "EXT-EVID-03", "SEC-TM-07", "EXT-DECIDE-02", "SEC-TM-09")
+@covers(
+    "SEC-UI-15",
+    "SEC-UI-16",
+    "EXT-EVID-01",
+    "EXT-EVID-02",
+    "EXT-EVID-03",
+    "SEC-TM-07",
+    "EXT-DECIDE-02",
+    "SEC-TM-09",
+)
 async def test_a_vote_on_something_else_than_what_stands_does_not_count(served: Served) -> None:
     one, two = await served.s1.defer(scope="read"), await served.s1.defer(scope="write")
     rita = next(each for each in await served.house.store.list_people() if each.id == "rita")

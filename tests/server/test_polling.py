@@ -155,7 +155,14 @@ async def test_a_code_in_the_query_is_refused(served: Served) -> None:
 @covers("T-104", "SEC-TOK-25", "SEC-TOK-11")
 async def test_a_near_miss_is_an_unknown_code(served: Served) -> None:
     code = await served.s1.defer()
-    for near in (code.swapcase(), code[:-1], code + "A", code * 2, code + " ", quote(quote("é" + code))):
+    for near in (
+        code.swapcase(),
+        code[:-1],
+        code + "A",
+        code * 2,
+        code + " ",
+        quote(quote("é" + code)),
+    ):
         assert (await served.s1.poll(near)).error == "invalid_grant"
     for broken in ("%00", "%ff", "%", "%zz", "%0a", "%c0%af", "%ed%a0%80"):
         body = f"grant_type={quote(names.GRANT_DEFERRED)}&deferral_code={code}{broken}".encode()
@@ -335,7 +342,9 @@ async def test_a_restart_changes_nothing_for_a_waiting_client(tmp_path: Path) ->
         assert (await after.c1.poll(approved)).json["token_type"] == "DPoP"
 
 
-@covers("T-140", "T-141", "T-142", "SEC-TOK-06", "SEC-TOK-07", "DTR-INV-04", "DTR-RD-15", "DTR-HINT-05")
+@covers(
+    "T-140", "T-141", "T-142", "SEC-TOK-06", "SEC-TOK-07", "DTR-INV-04", "DTR-RD-15", "DTR-HINT-05"
+)
 async def test_strays_on_a_poll_are_counted_and_change_nothing(served: Served) -> None:
     code = await served.s1.defer(scope="read", authorization_details=[PAYMENT])
     strays = {

@@ -17,8 +17,8 @@ RESOURCES = '[resources]\n"https://api.example" = "The API"\n'
 RITA = f'[[reviewers]]\nid = "rita"\npassword_hash = "{HASH}"\n'
 
 
-def client(*lines: str, id: str = "agent", secret: bool = True) -> str:
-    table = ["[[clients]]", f'id = "{id}"', 'name = "Agent"']
+def client(*lines: str, name: str = "agent", secret: bool = True) -> str:
+    table = ["[[clients]]", f'id = "{name}"', 'name = "Agent"']
     if not any(line.startswith("resources") for line in lines):
         table.append('resources = ["https://api.example"]')
     if secret:

@@ -230,9 +230,9 @@ def test_the_servers_default_scope_serves_a_client_as_far_as_it_may_have_it(
         default,
         SCOPES,
         RESOURCES,
-        client('scope = ["read"]', id="a"),
-        client('scope = ["read", "write"]', 'default_scope = ["write"]', id="b"),
-        client(id="c"),
+        client('scope = ["read"]', name="a"),
+        client('scope = ["read", "write"]', 'default_scope = ["write"]', name="b"),
+        client(name="c"),
     )
     assert [each.default_scope for each in settings.clients] == [{"read"}, {"write"}, frozenset()]
 
@@ -327,6 +327,23 @@ def test_a_details_type_is_found_by_module_and_name(tmp_path: Path) -> None:
     for name in ("own_types:NOTES", "own_typos:NOTE", "no-such-entry-point", "own_types:Half"):
         error = refuse(tmp_path, top + f'["{name}"]')
         assert error.key == "authorization_details_types[0]"
+
+
+def test_a_details_type_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugged_in.py").write_text(
+        "from abeyance.access.members import Text, declare\n"
+        "MEMO = declare('memo', title='Write {text}', members={'text': Text()})\n"
+    )
+    info = tmp_path / "plugged_in-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged-in\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[abeyance.details_types]\nmemo = plugged_in:MEMO\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert read(tmp_path, 'authorization_details_types = ["memo"]').types.names() == ("memo",)
+    error = refuse(tmp_path, 'authorization_details_types = ["memos"]')
+    assert error.fix == 'Did you mean "memo"?'
 
 
 def test_a_client_has_known_details_types_only(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
@@ -29,7 +30,8 @@ def test_the_example_says_its_defaults_as_they_are() -> None:
 
 def test_the_example_mentions_every_setting() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
-    tables = [File, *(kind for name in ("clients", "reviewers", "rules") for kind in entries(name))]
+    tables: list[type[msgspec.Struct]] = [File]
+    tables += (kind for name in ("clients", "reviewers", "rules") for kind in entries(name))
     for table in tables:
         for name in table.__struct_fields__:
             assert name in text, name
@@ -37,7 +39,7 @@ def test_the_example_mentions_every_setting() -> None:
 
 def entries(name: str) -> list[type[msgspec.Struct]]:
     [field] = [each for each in msgspec.structs.fields(File) if each.name == name]
-    return list(field.type.__args__)
+    return list(get_args(field.type))
 
 
 def test_the_examples_type_reads_the_request_of_its_first_lines() -> None:

@@ -13,7 +13,8 @@ def test_with_no_file_a_server_on_loopback_is_described(tmp_path: Path) -> None:
     assert settings.issuer == "http://127.0.0.1:8400"
     assert str(settings.listen) == "127.0.0.1:8400"
     assert settings.is_loopback()
-    assert settings.clients == settings.people == ()
+    assert settings.clients == ()
+    assert settings.people == ()
 
 
 def test_the_environment_overrules_the_file_and_a_flag_both(tmp_path: Path) -> None:
@@ -64,8 +65,8 @@ def test_a_variable_finds_an_entry_by_its_id_or_number(tmp_path: Path, place: st
     settings = read(
         tmp_path,
         RESOURCES,
-        client(id="first-agent"),
-        client(id="second-agent"),
+        client(name="first-agent"),
+        client(name="second-agent"),
         environ={f"ABEYANCE_CLIENTS__{place}__SECRET_SHA256": other},
     )
     assert [each.secret_digests[0].hex() for each in settings.clients] == [DIGEST, other]
@@ -75,7 +76,7 @@ def test_a_variable_for_an_entry_that_is_not_there_names_the_nearest(tmp_path: P
     error = refuse(
         tmp_path,
         RESOURCES,
-        client(id="billing-agent"),
+        client(name="billing-agent"),
         environ={"ABEYANCE_CLIENTS__BILING_AGENT__SECRET_SHA256": DIGEST},
     )
     assert "billing_agent" in error.fix

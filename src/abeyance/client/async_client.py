@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from inspect import isawaitable
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -16,7 +18,7 @@ from abeyance.client.addresses import is_cleartext
 from abeyance.client.asking import Wish, ask
 from abeyance.client.authentication import Authentication
 from abeyance.client.exchange import Flow, Forget, Keep, Pause, Reply, Send, T, Tell
-from abeyance.client.link import Link, log
+from abeyance.client.link import Link
 from abeyance.client.metadata import ServerMetadata
 from abeyance.client.progress import Progress
 from abeyance.client.pursuit import Pursuit
@@ -30,11 +32,9 @@ from abeyance.proofs.jwk import KeyPair
 from abeyance.wire import names
 from abeyance.wire.secret import Secret
 
-NO_PARAMETERS: Final[Mapping[str, str | Secret]] = MappingProxyType({})
-
 
 class AsyncClient:
-    """One OAuth client at one authorization server. May be shared between threads.
+    """One OAuth client at one authorization server. May be shared between tasks of one event loop.
 
     `server`: the issuer, whose metadata is then discovered when first needed,
     or the metadata itself. `dpop_key`: bind everything to this key. `http`: an
@@ -119,7 +119,7 @@ class AsyncClient:
         scope: str | Iterable[str] = (),
         resource: str | Iterable[str] = (),
         authorization_details: Sequence[Detail] = (),
-        parameters: Mapping[str, str | Secret] = NO_PARAMETERS,
+        parameters: Mapping[str, str | Secret] = MappingProxyType({}),
         defer: bool = True,
         on_partial: OnPartial = "accept",
     ) -> "Token | AsyncPendingToken":
@@ -141,14 +141,18 @@ class AsyncClient:
         answer = await self._run(ask(self._link, wish, key=self.dpop_key))
         return AsyncPendingToken(self, answer) if isinstance(answer, Pursuit) else answer
 
-    async def resume(self, path: str | PathLike[str], *, seal: Seal | None = None) -> "AsyncPendingToken":
+    async def resume(
+        self, path: str | PathLike[str], *, seal: Seal | None = None
+    ) -> "AsyncPendingToken":
         """Take up a request that was saved, here or in another process. Sends nothing.
 
         It goes on with its own DPoP key and token endpoint, whatever this
         client has. Raises `StateUnreadable`, `ForeignState`.
         """
         link = self._link
-        held, saved = read_state(Path(path), seal, issuer=link.issuer, client_id=link.client_id)
+        held, saved = await anyio.to_thread.run_sync(
+            partial(read_state, Path(path), seal, issuer=link.issuer, client_id=link.client_id)
+        )
         return AsyncPendingToken(self, Pursuit.resumed(link, held), saved)
 
     async def revoke(self, token: Token) -> None:
@@ -168,10 +172,10 @@ class AsyncClient:
                     case Send():
                         reply = await perform_async(self._http, step)
                     case Pause():
-                        self._pause(step.seconds, handle)
+                        await self._pause(step.seconds, handle)
                     case Tell() | Keep() | Forget():
                         if handle is not None:
-                            handle._note(step)
+                            await handle._note(step)
                     case _:
                         assert_never(step)
         except StopIteration as stop:
@@ -182,17 +186,21 @@ class AsyncClient:
             flow.close()
 
     async def _pause(self, seconds: float, handle: "AsyncPendingToken | None") -> None:
-        woken = threading.Event() if handle is None else handle._woken
         if self._sleep is not None:
-            self._sleep(seconds)
-        elif woken.wait(seconds):
-            woken.clear()
+            await self._sleep(seconds)
+            return
+        woken = anyio.Event()
+        if handle is not None:
+            handle._woken = woken
+        with anyio.move_on_after(seconds):
+            await woken.wait()
 
 
 class AsyncPendingToken:
-    """A request that somebody still has to decide. May be shared between threads.
+    """A request that somebody still has to decide. May be shared between tasks.
 
-    At most one thread polls at a time. `wait` waits for its turn, `poll` never does.
+    At most one task polls at a time. `wait` waits for its turn, `poll` never does.
+    A task that waits may be cancelled at any time; the request lives on.
     """
 
     def __init__(
@@ -202,8 +210,8 @@ class AsyncPendingToken:
         self._pursuit: Final = pursuit
         self._saved = saved
         self._hook: Callable[[Progress], object] | None = None
-        self._turn: Final = threading.Lock()
-        self._woken: Final = threading.Event()
+        self._turn: Final = anyio.Lock()
+        self._woken = anyio.Event()
 
     def __repr__(self) -> str:
         return f"<AsyncPendingToken at {self.issuer!r}, expires {self.expires_at}>"
@@ -239,7 +247,9 @@ class AsyncPendingToken:
         `ServerRefused`, `MalformedResponse`), again without asking the server.
         An answer that did not come is progress (`Waiting.UNREACHABLE`).
         """
-        if not self._turn.acquire(blocking=False):
+        try:
+            self._turn.acquire_nowait()
+        except anyio.WouldBlock:
             return self._pursuit.result or self.progress
         try:
             return await self._client._run(self._pursuit.poll(), self)
@@ -250,31 +260,26 @@ class AsyncPendingToken:
         self,
         *,
         on_progress: Callable[[Progress], object] | None = None,
-        timeout: timedelta | None = None,
+        timeout: timedelta | None = None,  # noqa: ASYNC109  # ends no request, unlike a cancel scope
     ) -> Token:
         """Poll at the pace that the server allows until there is a token.
 
-        `on_progress` is called at the start and after each poll. Raises as
+        `on_progress`, a function or a coroutine function, is called at the
+        start and after each poll. Raises as
         `poll`; and `StillPending` when `timeout` is over, which ends nothing:
         call again, or resume later.
         """
-        with self._turn:
+        async with self._turn:
             self._hook = on_progress
-            self._woken.clear()
             try:
                 return await self._client._run(self._pursuit.wait(timeout), self)
             finally:
                 self._hook = None
 
-    def interrupt(self) -> None:
-        """Let a `wait` in another thread raise `StillPending` at once."""
-        self._pursuit.interrupt()
-        self._woken.set()
-
     async def cancel(self) -> None:
         """Withdraw the request; returns only if the server confirmed that.
 
-        May be called while another thread waits: a poll that is under way then
+        May be called while another task waits: a poll that is under way then
         may still bring the token, and `wait` (or the next `poll`) hands it over;
         otherwise they raise `Cancelled`. Raises `AlreadyGranted`;
         `CancelNotSupported` (the server does not list deferral codes; polling
@@ -296,14 +301,15 @@ class AsyncPendingToken:
         what ended the request if it has.
         """
         self._pursuit.check_open()
-        saved = SavedState.at(Path(path), seal)
-        saved.write(self._pursuit.held)
+        saved = await anyio.to_thread.run_sync(SavedState.at, Path(path), seal)
+        await anyio.to_thread.run_sync(saved.write, self._pursuit.held)
         self._saved = saved
 
     async def _note(self, step: Tell | Keep | Forget) -> None:
         if isinstance(step, Tell):
             if self._hook is not None:
-                self._hook(step.progress)
+                told = self._hook(step.progress)
+                if isawaitable(told):
+                    await told
         elif self._saved is not None:
-            follow(self._saved, step)
-
+            await anyio.to_thread.run_sync(follow, self._saved, step)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +18,16 @@ class Exposed(OSError):
 
 def write_private(path: Path, content: bytes) -> None:
     """Write, so that a crash leaves the old content or the new, never a part. Raises `OSError`."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        _write_new(beside, content)
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
+    with _beside(path, content) as complete:
+        complete.replace(path)
     _sync_folder(path.parent)
 
 
 def create_private(path: Path, content: bytes) -> None:
     """Write a file that must not exist yet; raises `FileExistsError` and other `OSError`."""
-    _write_new(path, content)
+    with _beside(path, content) as complete:
+        # A link, unlike a rename, refuses to replace; and nobody ever reads half a key.
+        path.hardlink_to(complete)
     _sync_folder(path.parent)
 
 
@@ -43,12 +40,18 @@ def read_private(path: Path) -> bytes:
         return file.read(MAX_SIZE)
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+@contextlib.contextmanager
+def _beside(path: Path, content: bytes) -> Iterator[Path]:
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield beside
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

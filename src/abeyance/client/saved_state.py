@@ -35,8 +35,10 @@ class SavedState:
     @classmethod
     def at(cls, path: Path, seal: Seal | None) -> "SavedState":
         """Prepare to save; without a seal, a key file is made beside. Raises `OSError`."""
-        beside = _key_beside(path) if seal is None else None
-        return cls(path, new_sealer(seal if beside is None else KeyFile(beside)), beside)
+        if seal is not None:
+            return cls(path, new_sealer(seal), None)
+        beside = _key_beside(path)
+        return cls(path, new_sealer(KeyFile(beside)), beside)
 
     def write(self, held: Held) -> None:
         """Raises `OSError`."""
@@ -57,12 +59,17 @@ def read_state(
     Raises `StateUnreadable`, and `ForeignState` before anything could be sent
     to a server that the code does not belong to (DTR-RESP-07).
     """
-    beside = _key_beside(path) if seal is None else None
+    beside = None
+    if seal is None:
+        beside = _key_beside(path)
+        seal = KeyFile(beside)
     try:
         sealed = read_private(path)
     except OSError as fault:
-        raise StateUnreadable(f"The saved request cannot be read: {fault.strerror or fault}") from None
-    content, sealer = unseal(sealed, seal if beside is None else KeyFile(beside))
+        raise StateUnreadable(
+            f"The saved request cannot be read: {fault.strerror or fault}"
+        ) from None
+    content, sealer = unseal(sealed, seal)
     held = _parse(content)
     if held.issuer != issuer:
         raise ForeignState("The saved request belongs to another issuer")
@@ -157,9 +164,7 @@ def _parse(content: bytes) -> Held:
             penalties=state.penalties,
             opened_at=datetime.fromtimestamp(state.opened_at, UTC),
             expires_at=(
-                None
-                if state.expires_at is None
-                else datetime.fromtimestamp(state.expires_at, UTC)
+                None if state.expires_at is None else datetime.fromtimestamp(state.expires_at, UTC)
             ),
         )
     except (msgspec.MsgspecError, BadAddress, ValueError, OverflowError):

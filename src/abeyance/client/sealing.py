@@ -4,6 +4,7 @@ One line of ASCII: `abeyance-pending.1.<kdf>.<salt>.<nonce>.<sealed>`, each part
 base64url; all before the last is authenticated with it.
 """
 
+import contextlib
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,12 +74,13 @@ class Sealer:
 
 
 def new_sealer(seal: Seal) -> Sealer:
-    """Get the key ready; makes the key file if there is none. Raises `OSError`, `StateUnreadable`."""
+    """Get the key ready, and make the key file if there is none.
+
+    Raises `OSError`, and `StateUnreadable` for a file that holds something else.
+    """
     if isinstance(seal, KeyFile):
-        try:
+        with contextlib.suppress(FileExistsError):
             create_private(seal.path, SealingKey.generate().key)
-        except FileExistsError:
-            pass
     return _sealer(seal, secrets.token_bytes(_SALT_SIZE))
 
 

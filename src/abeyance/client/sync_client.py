@@ -15,7 +15,7 @@ from abeyance.client.addresses import is_cleartext
 from abeyance.client.asking import Wish, ask
 from abeyance.client.authentication import Authentication
 from abeyance.client.exchange import Flow, Forget, Keep, Pause, Reply, Send, T, Tell
-from abeyance.client.link import Link, log
+from abeyance.client.link import Link
 from abeyance.client.metadata import ServerMetadata
 from abeyance.client.progress import Progress
 from abeyance.client.pursuit import Pursuit
@@ -28,8 +28,6 @@ from abeyance.client.transport import make_client, perform
 from abeyance.proofs.jwk import KeyPair
 from abeyance.wire import names
 from abeyance.wire.secret import Secret
-
-NO_PARAMETERS: Final[Mapping[str, str | Secret]] = MappingProxyType({})
 
 
 class Client:
@@ -118,7 +116,7 @@ class Client:
         scope: str | Iterable[str] = (),
         resource: str | Iterable[str] = (),
         authorization_details: Sequence[Detail] = (),
-        parameters: Mapping[str, str | Secret] = NO_PARAMETERS,
+        parameters: Mapping[str, str | Secret] = MappingProxyType({}),
         defer: bool = True,
         on_partial: OnPartial = "accept",
     ) -> "Token | PendingToken":
@@ -194,9 +192,7 @@ class PendingToken:
     At most one thread polls at a time. `wait` waits for its turn, `poll` never does.
     """
 
-    def __init__(
-        self, client: Client, pursuit: Pursuit, saved: SavedState | None = None
-    ) -> None:
+    def __init__(self, client: Client, pursuit: Pursuit, saved: SavedState | None = None) -> None:
         self._client: Final = client
         self._pursuit: Final = pursuit
         self._saved = saved
@@ -305,4 +301,3 @@ class PendingToken:
                 self._hook(step.progress)
         elif self._saved is not None:
             follow(self._saved, step)
-

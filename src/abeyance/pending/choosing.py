@@ -40,7 +40,7 @@ def choose(asked: Access, choice: Choice, types: DetailsTypes) -> Access:
     known = {f"detail:{index}" for index in range(len(asked.details))} | {
         f"scope:{token}" for token in asked.scope
     }
-    if not choice.items <= known:
+    if not choice.items | choice.parts.keys() | choice.limits.keys() <= known:
         raise ChoiceRefused("The decision names something that was not asked for")
     if choice.lifetime < timedelta(minutes=1):
         raise ChoiceRefused("An approval must hold for at least a minute")
@@ -69,7 +69,10 @@ def _choose_details(asked: Access, choice: Choice, types: DetailsTypes) -> tuple
             raise ChoiceRefused("A part of the request cannot be shown, so it cannot be approved")
         kind = types[name]
         if not kind.divisible:
-            kept.append(detail)  # as asked or not at all (EXT-NARROW-03)
+            if choice.parts.get(item) or choice.limits.get(item):
+                # Granting it as asked would grant more than this choice says.
+                raise ChoiceRefused("A part of the request is granted as asked or not at all")
+            kept.append(detail)  # EXT-NARROW-03
             continue
         keep = Keep(choice.parts.get(item, frozenset()), choice.limits.get(item, {}))
         try:

@@ -37,9 +37,9 @@ class HandleHash:
 
 def mint_handle(kind: HandleKind, home: Home, secret: bytes) -> tuple[Secret, HandleHash]:
     """Make a handle from a home and 32 random bytes."""
-    raw = home + secret
-    if len(raw) != HOME_BYTES + SECRET_BYTES:
+    if len(home) != HOME_BYTES or len(secret) != SECRET_BYTES:
         raise ValueError("a handle has 16 bytes of home and 32 bytes of secret")
+    raw = home + secret
     return Secret(render_base64url(raw)), _at_rest(kind, raw)
 
 

@@ -28,6 +28,7 @@ from cel_expr_python import cel
 from abeyance.access.members import parse_amount
 
 MAX_LENGTH: Final = 4096
+LANGUAGE: Final = 1  # raised when a condition may come to mean something else
 
 _TEXTS: Final = cel.Type.List(cel.Type.STRING)
 _OBJECT: Final = cel.Type.Map(cel.Type.STRING, cel.Type.DYN)

@@ -207,7 +207,7 @@ def _facts(question: Question) -> dict[str, object]:
 
 
 def _digest(rules: Sequence[Rule]) -> str:
-    text = canonical_json([_described(rule) for rule in rules])
+    text = canonical_json([cel.LANGUAGE, *map(_described, rules)])
     return "rules-" + hashlib.sha256(text).hexdigest()[:32]
 
 

@@ -6,7 +6,9 @@ costs more than the answer.
 
 import os
 import re
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -34,6 +36,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY: Final = 64 * 1024
+_FRAMES: Final = 12  # of a fault that is logged, the innermost
 _FORM: Final = b"application/x-www-form-urlencoded"
 _FORM_WITH_CHARSET = re.compile(
     rb"application/x-www-form-urlencoded[ \t]*;[ \t]*charset=\"?utf-8\"?[ \t]*", re.IGNORECASE
@@ -178,12 +181,8 @@ def request_id(scope: Scope) -> bytes:
 
 def log_fault(fault: Exception) -> None:
     """Log a bug of ours: where it happened, not what it said, which might be a secret."""
-    where = []
-    trace = fault.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        where.append(
-            f"{code.co_filename.rpartition('abeyance')[2]}:{trace.tb_lineno} {code.co_name}"
-        )
-        trace = trace.tb_next
+    where = [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(fault.__traceback__, limit=-_FRAMES)
+    ]
     _log.error("unexpected fault", kind=type(fault).__name__, where=where)

@@ -23,10 +23,10 @@ from abeyance.wire.strict_json import Json
 
 PAGE: Final = 25
 MOST_COUNTED: Final = 100
-LONGEST_WAIT: Final = 20.0  # seconds
-# Between two looks: a wake-up may come between the look and the wait, and deadlines
-# pass without one.
-_LOOK_EVERY: Final = 5.0
+# A wait looks so many times and no more: when woken, and in between, since a wake-up may
+# come just before the wait, and deadlines pass without one.
+_LOOKS: Final = 4
+_LOOK_EVERY: Final = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """One page of the list. `digest` names what is on it, for the script."""
+    """One page of what waits. `digest` names what is on it, for the script."""
 
-    rows: tuple[Row, ...]
+    items: tuple[Loaded, ...]
     count: int
     next: str | None
     digest: str
@@ -57,7 +57,12 @@ async def show(desk: Desk, request: Request) -> Response:
     signed_in = await desk.admit(request)
     cursor = request.query_params.get("cursor")
     waiting = await _list(desk, signed_in, cursor)
-    facts = {"waiting": waiting, "cursor": cursor, "reviews": signed_in.reviews}
+    facts = {
+        "waiting": waiting,
+        "rows": [_row(desk, loaded, signed_in.person.id) for loaded in waiting.items],
+        "cursor": cursor,
+        "reviews": signed_in.reviews,
+    }
     return desk.page("inbox.html", facts, signed_in=signed_in, live=True)
 
 
@@ -66,41 +71,40 @@ async def wait(desk: Desk, request: Request) -> Response:
 
     Asking does not count as use: an open page must not keep a session alive.
     """
-    clock = desk.house.clock
-    until = clock.tick() + LONGEST_WAIT
     seen, cursor = request.query_params.get("seen"), request.query_params.get("cursor")
-    while True:
+    for look in range(_LOOKS):
+        if look:
+            await desk.house.waiters.wait(_LOOK_EVERY)
         try:
             signed_in = await desk.admit(request, using=False)
         except SignInFirst:
             return JSONResponse({"signed_in": False}, 401)
         waiting = await _list(desk, signed_in, cursor)
-        left = until - clock.tick()
-        if waiting.digest != seen or left <= 0:
-            return JSONResponse(
-                {"signed_in": True, "seen": waiting.digest, "count": waiting.counted}
-            )
-        if not await desk.house.waiters.wait(min(left, _LOOK_EVERY)) and left <= _LOOK_EVERY:
-            until = clock.tick()
+        if waiting.digest != seen:
+            break
+    return JSONResponse({"signed_in": True, "seen": waiting.digest, "count": waiting.counted})
 
 
 async def _list(desk: Desk, signed_in: SignedIn, cursor: str | None) -> Waiting:
     if not signed_in.reviews:
-        return _waiting((), 0, None)
-    house, me = desk.house, signed_in.person.id
-    now = house.clock.now()
+        return _waiting(signed_in.person.id, (), 0, None)
+    store, me, now = desk.house.store, signed_in.person.id, desk.house.clock.now()
     try:
-        page = await house.store.list_waiting(me, now=now, limit=PAGE, cursor=cursor)
+        page = await store.list_waiting(me, now=now, limit=PAGE, cursor=cursor)
     except ValueError:
         raise Refused(refusals.BAD_CURSOR) from None
-    count = await house.store.count_waiting(me, now=now, at_most=MOST_COUNTED)
-    return _waiting(tuple(_row(desk, loaded, me) for loaded in page.items), count, page.next)
+    count = await store.count_waiting(me, now=now, at_most=MOST_COUNTED)
+    return _waiting(me, page.items, count, page.next)
 
 
-def _waiting(rows: tuple[Row, ...], count: int, following: str | None) -> Waiting:
-    listed: list[Json] = [[row.id, row.is_own, row.has_voted] for row in rows]
+def _waiting(
+    me: PersonId, items: tuple[Loaded, ...], count: int, following: str | None
+) -> Waiting:
+    listed: list[Json] = [
+        [render_request_id(loaded.held.key), _has_voted(loaded, me)] for loaded in items
+    ]
     return Waiting(
-        rows=rows,
+        items=items,
         count=count,
         next=following,
         digest=digest([listed, count, following is not None]),
@@ -120,5 +124,9 @@ def _row(desk: Desk, loaded: Loaded, me: PersonId) -> Row:
         id=render_request_id(loaded.held.key),
         shown=read_object(disclosure.object),
         is_own=loaded.snapshot.client_owner == me,
-        has_voted=any(ballot.voter == me for ballot in loaded.ballots),
+        has_voted=_has_voted(loaded, me),
     )
+
+
+def _has_voted(loaded: Loaded, me: PersonId) -> bool:
+    return any(ballot.voter == me for ballot in loaded.ballots)

@@ -15,6 +15,9 @@ from abeyance.store.ports import StoreAway
 from abeyance.store.sqlite.lock import PRIVATE
 
 SYNCHRONOUS: Final = "FULL"
+# The switch to a write-ahead log ends by deleting a rollback journal. If a power cut brought that
+# back, SQLite would take back everything that the log has gained since: EXTRA syncs the folder.
+WHILE_SWITCHING: Final = "EXTRA"
 _PRAGMAS: Final = (
     "busy_timeout = 5000",
     "fullfsync = 1",  # macOS only: there, a plain fsync leaves the data in the drive's cache
@@ -56,6 +59,7 @@ def prepare_file(path: Path) -> None:
 
 def connect_writer(path: Path, vfs: str | None) -> apsw.Connection:
     db = _connect(path, vfs)
+    db.execute(f"PRAGMA synchronous = {WHILE_SWITCHING}")
     [[mode]] = db.execute("PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise StoreAway(f"{path} cannot keep a write-ahead log here (journal mode {mode})")

@@ -82,8 +82,7 @@ def list_waiting(
 def count_waiting(db: apsw.Connection, reviewer: PersonId, now: datetime, at_most: int) -> int:
     where = {"reviewer": reviewer, "now": rows.micros(now), "at_most": at_most}
     [[count]] = db.execute(COUNT_WAITING, where)
-    assert isinstance(count, int)
-    return count
+    return rows.parse_count(count)
 
 
 def render_cursor(reviewer: PersonId, position: _Position) -> str:

@@ -5,6 +5,7 @@ what it did is told by a callback that runs on the event loop.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from abc import ABC, abstractmethod
@@ -116,7 +117,6 @@ class Lane(Generic[Job]):
         self._on_loop(tell)
 
     def _on_loop(self, callback: Callable[[], None]) -> None:
-        try:
+        # If the loop has ended, nobody is left to be told, and what is done is done.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:
-            pass  # The loop has ended: nobody is left to be told, and what is done is done.

@@ -5,6 +5,7 @@ the latest commit that anybody was told of before it asked.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -73,11 +74,10 @@ class _Reading(Crew[Work[Any]]):
             return Failed(fault)
 
     def _leave(self) -> None:
-        try:
-            if self._db.in_transaction:
+        # Nothing was written; what ails the connection will be told by the next read.
+        if self._db.in_transaction:
+            with contextlib.suppress(apsw.Error):
                 self._db.execute("ROLLBACK")
-        except apsw.Error:
-            pass  # Nothing was written, and what ails the connection ails the next read too.
 
 
 def _deliver(batch: list[Work[Any]], answers: list[object]) -> None:

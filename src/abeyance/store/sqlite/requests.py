@@ -109,8 +109,8 @@ def find_loaded(db: apsw.Connection, key: Key) -> Loaded | None:
 def load(db: apsw.Connection, held: Held) -> Loaded:
     """Add what is cold; in the transaction in which `held` was read."""
     [[document]] = db.execute(FIND_SNAPSHOT, _at(held.key))
-    assert isinstance(document, str)
-    return Loaded(held, rows.parse_snapshot(held, document), list_ballots(db, held.key))
+    snapshot = rows.parse_snapshot(held, str(document))
+    return Loaded(held, snapshot, list_ballots(db, held.key))
 
 
 def list_ballots(db: apsw.Connection, key: Key) -> tuple[Ballot, ...]:

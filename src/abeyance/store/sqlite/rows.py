@@ -276,6 +276,11 @@ def parse_home(row: Row) -> Home:
     return Home(row[0])
 
 
+def parse_count(value: Any) -> int:
+    """A number that the database has counted; the driver's types say less than SQL does."""
+    return int(value)
+
+
 # --- clients and people
 
 

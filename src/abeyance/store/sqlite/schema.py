@@ -12,6 +12,7 @@ from typing import Final
 import apsw
 
 from abeyance.store.ports import StoreTooNew
+from abeyance.store.sqlite.rows import parse_count
 
 _FOLDER: Final = resources.files("abeyance.store.sqlite") / "migrations"
 
@@ -54,8 +55,7 @@ def find_version(db: apsw.Connection) -> int:
     if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").fetchall():
         return 0
     [[version]] = db.execute("SELECT coalesce(max(version), 0) FROM schema_version")
-    assert isinstance(version, int)
-    return version
+    return parse_count(version)
 
 
 def _take(db: apsw.Connection, migration: Migration) -> None:

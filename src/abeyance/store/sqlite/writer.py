@@ -7,6 +7,7 @@ and nothing of it stands. A caller that has gone does not undo its change.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -96,10 +97,9 @@ class _Writing(Crew[Work[Written[Any]]]):
         if self._log_pages < (_CHECKPOINT_IDLE if idle else _CHECKPOINT_ANYWAY):
             return
         self._log_pages = 0
-        try:
+        # If it fails, the log keeps what it holds; the next write says that the disk is away.
+        with contextlib.suppress(apsw.Error):
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.Error:
-            pass  # The log keeps what it holds; the next write says whether the disk is away.
 
     def end(self) -> None:
         try:
@@ -121,11 +121,10 @@ class _Writing(Crew[Work[Written[Any]]]):
         return written
 
     def _take_back(self) -> None:
-        try:
-            if self._db.in_transaction:
+        # A fault such as a full disk may have made SQLite roll back by itself.
+        if self._db.in_transaction:
+            with contextlib.suppress(apsw.Error):
                 self._db.execute("ROLLBACK")
-        except apsw.Error:
-            pass  # SQLite has rolled back by itself.
 
     def _deliver(
         self, batch: list[Work[Written[Any]]], answers: list[Written[Any] | Failed]

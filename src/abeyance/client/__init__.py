@@ -1,0 +1,97 @@
+"""The client library: asks for a token, hears "not yet", waits, and gets the answer.
+
+    from abeyance.client import Client, ClientSecretBasic, PendingToken, generate_key
+
+    with Client(issuer, "agent", ClientSecretBasic(secret), dpop_key=generate_key()) as client:
+        answer = client.request_token(scope="payments:write")
+        if isinstance(answer, PendingToken):
+            answer.save("agent.pending")  # survives a crash: client.resume("agent.pending")
+            answer = answer.wait(on_progress=lambda progress: print(progress.state.value))
+        print(answer.scope, "granted;", answer.missing.scope, "not")
+        use(answer.access_token.reveal())
+
+`AsyncClient` is the same with `await`. The logic stands once, in generators
+that yield what to do (`exchange`); `sync_client` and `async_client` do it.
+
+Source: draft-ietf-oauth-deferred-token-response (rows of the client in
+`docs/requirements/dtr.md`), RFC 6749, 7009, 7523, 8414, 8628, 8707, 9396, 9449.
+"""
+
+from abeyance.client.access import Access
+from abeyance.client.async_client import AsyncClient, AsyncPendingToken
+from abeyance.client.authentication import (
+    Authentication,
+    ClientSecretBasic,
+    ClientSecretPost,
+    PrivateKeyJwt,
+    PublicClient,
+)
+from abeyance.client.errors import (
+    AccessDenied,
+    AlreadyGranted,
+    Cancelled,
+    CancelNotSupported,
+    ClientError,
+    DiscoveryFailed,
+    Ended,
+    Expired,
+    ForeignState,
+    InvalidGrant,
+    MalformedResponse,
+    Misconfigured,
+    PartialGrant,
+    ServerRefused,
+    StateUnreadable,
+    StillPending,
+    StopPolling,
+    Unavailable,
+)
+from abeyance.client.keys import generate_key
+from abeyance.client.metadata import ServerMetadata
+from abeyance.client.progress import Progress, Waiting
+from abeyance.client.sealing import KeyFile, Passphrase, Seal, SealingKey
+from abeyance.client.surroundings import Surroundings
+from abeyance.client.sync_client import Client, PendingToken
+from abeyance.client.token import OnPartial, Token
+
+__all__ = [
+    "Access",
+    "AccessDenied",
+    "AlreadyGranted",
+    "AsyncClient",
+    "AsyncPendingToken",
+    "Authentication",
+    "CancelNotSupported",
+    "Cancelled",
+    "Client",
+    "ClientError",
+    "ClientSecretBasic",
+    "ClientSecretPost",
+    "DiscoveryFailed",
+    "Ended",
+    "Expired",
+    "ForeignState",
+    "InvalidGrant",
+    "KeyFile",
+    "MalformedResponse",
+    "Misconfigured",
+    "OnPartial",
+    "PartialGrant",
+    "Passphrase",
+    "PendingToken",
+    "PrivateKeyJwt",
+    "Progress",
+    "PublicClient",
+    "Seal",
+    "SealingKey",
+    "ServerMetadata",
+    "ServerRefused",
+    "StateUnreadable",
+    "StillPending",
+    "StopPolling",
+    "Surroundings",
+    "Token",
+    "Unavailable",
+    "Waiting",
+    "generate_key",
+]

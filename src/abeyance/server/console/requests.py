@@ -1,0 +1,249 @@
+"""One request: see exactly what would be granted, then decide (EXT-EVID-01 to -03, -06).
+
+Everything about the request is drawn from its disclosure object. A vote carries the
+object's digest and the version; what no longer fits is answered with the page as it
+stands now, and nothing is recorded (SEC-UI-15, -16). Opening decides nothing (SEC-UI-14).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from abeyance.access.access import Access
+from abeyance.acts import decide
+from abeyance.acts.decide import Counted, NotCounted, Obstacle, Review, Vote
+from abeyance.parties.person import PersonId
+from abeyance.pending.disclosure import disclose
+from abeyance.pending.request import Key
+from abeyance.server.console import choices, guard, refusals, standing
+from abeyance.server.console.choices import Mistaken, Seen
+from abeyance.server.console.desk import Desk, parse_request_id, render_request_id
+from abeyance.server.console.disclosed import Disclosed, draw, read_object
+from abeyance.server.console.forms import Fields
+from abeyance.server.console.refusals import Refused, SignInFirst
+from abeyance.server.console.sessions import SignedIn
+
+_LOOKS: Final = 4
+_LOOK_EVERY: Final = 5.0  # seconds
+_NOT_RECORDED: Final = {
+    Obstacle.OWN_REQUEST: (403, "Nobody decides their own request, so nothing was recorded."),
+    Obstacle.CLOSED: (409, "Nothing was recorded: this request is closed by now."),
+    Obstacle.VOTED: (409, "Nothing more was recorded: you had voted already."),
+    Obstacle.CHANGED: (
+        409,
+        "Nothing was recorded: what you had before you is not what stands now. "
+        "Below is the request as it stands.",
+    ),
+}
+
+
+async def show(desk: Desk, request: Request) -> Response:
+    signed_in, review = await _open(desk, request)
+    return await _page(desk, signed_in, review)
+
+
+async def wait(desk: Desk, request: Request) -> Response:
+    """Answer once the request is not at the version that was seen, or after a while."""
+    seen = request.query_params.get("version", "")
+    for look in range(_LOOKS):
+        if look:
+            await desk.house.waiters.wait(_LOOK_EVERY)
+        try:
+            _, review = await _open(desk, request, using=False)
+        except SignInFirst:
+            return JSONResponse({"signed_in": False}, 401)
+        version = str(review.loaded.held.version)
+        if version != seen or not review.decidable:
+            break
+    return JSONResponse({"signed_in": True, "version": version, "decidable": review.decidable})
+
+
+async def preview(desk: Desk, request: Request) -> Response:
+    """Show what "approve less" would grant, with the button that does it. Records nothing."""
+    signed_in, review, fields = await _read(desk, request)
+    seen = choices.read_seen(fields)
+    if (page := await _stale(desk, signed_in, review, seen)) is not None:
+        return page
+    try:
+        _, granted = choices.read_choice(
+            fields, _shown(review), review.loaded.snapshot.asked, desk.house.types
+        )
+    except Mistaken as mistaken:
+        return await _page(desk, signed_in, review, fields=fields, mistakes=mistaken.mistakes)
+    facts = _facts(desk, signed_in, review) | {
+        "granted": _as_shown(desk, review, granted),
+        "fields": {name: fields[name] for name in sorted(fields.keys() - {"csrf", "vote"})},
+    }
+    return desk.page("preview.html", facts, signed_in=signed_in)
+
+
+async def vote(desk: Desk, request: Request) -> Response:
+    signed_in, review, fields = await _read(desk, request)
+    seen = choices.read_seen(fields)
+    # Before what was chosen: a stale page's choices may not even have a name any more.
+    if (page := await _stale(desk, signed_in, review, seen)) is not None:
+        return page
+    try:
+        said = _read_vote(desk, review, fields, seen)
+    except Mistaken as mistaken:
+        return await _page(desk, signed_in, review, fields=fields, mistakes=mistaken.mistakes)
+    key = review.loaded.held.key
+    match await decide.decide(desk.house, signed_in.person, key, said):
+        case Counted():
+            return desk.go(f"/requests/{render_request_id(key)}")
+        case NotCounted(obstacle=Obstacle.UNKNOWN):
+            raise Refused(refusals.NOT_FOUND)
+        case NotCounted(obstacle=Obstacle.INVALID, explanation=explanation):
+            mistakes = {"less": f"{explanation or 'This cannot be granted'}."}
+            return await _page(desk, signed_in, review, fields=fields, mistakes=mistakes)
+        case NotCounted(obstacle=obstacle):
+            return await _not_recorded(desk, signed_in, key, obstacle)
+
+
+def _read_vote(desk: Desk, review: Review, fields: Fields, seen: Seen) -> Vote:
+    match fields.get("vote"):
+        case choices.APPROVE:
+            return choices.read_approval(fields, seen)
+        case choices.LESS if fields.get("confirmed") == "yes":
+            choice, _ = choices.read_choice(
+                fields, _shown(review), review.loaded.snapshot.asked, desk.house.types
+            )
+            said = choices.read_approval({}, seen)
+            return replace(said, choice=choice)
+        case choices.DENY:
+            return choices.read_denial(fields, seen)
+        case _:
+            raise Refused(refusals.MALFORMED)
+
+
+# --- what every page of a request needs
+
+
+async def _open(
+    desk: Desk, request: Request, *, using: bool = True
+) -> tuple[SignedIn, Review]:
+    """Find the visitor and their request. Unknown and not theirs: the same (SEC-UI-27)."""
+    key = parse_request_id(str(request.path_params["id"]))
+    if key is None:
+        raise Refused(refusals.NOT_FOUND)
+    try:
+        signed_in = await desk.admit(request, using=using)
+    except SignInFirst:
+        raise SignInFirst(render_request_id(key)) from None
+    return signed_in, await _review(desk, signed_in, key)
+
+
+async def _review(desk: Desk, signed_in: SignedIn, key: Key) -> Review:
+    review = await decide.review(desk.house, signed_in.person, key) if signed_in.reviews else None
+    if review is None:
+        raise Refused(refusals.NOT_FOUND)
+    return review
+
+
+async def _read(desk: Desk, request: Request) -> tuple[SignedIn, Review, Fields]:
+    """Read a form about a request: from our page, of this session, for this request."""
+    fields = await desk.read(request)
+    signed_in, review = await _open(desk, request)
+    form = _form(review.loaded.held.key)
+    guard.check_token(signed_in.cookie, form, fields.get("csrf"))
+    return signed_in, review, fields
+
+
+async def _stale(
+    desk: Desk, signed_in: SignedIn, review: Review, seen: Seen
+) -> Response | None:
+    """The page as it stands, if it is not the one that was seen or nothing can be decided.
+
+    The act judges again, and its word counts; this one is for the reading of the form.
+    """
+    if review.decidable and seen.digest == review.disclosure.digest:
+        return None
+    obstacle = Obstacle.CHANGED
+    if review.loaded.snapshot.client_owner == signed_in.person.id:
+        obstacle = Obstacle.OWN_REQUEST
+    elif review.voted:
+        obstacle = Obstacle.VOTED
+    elif not review.decidable:
+        obstacle = Obstacle.CLOSED
+    return await _not_recorded(desk, signed_in, review.loaded.held.key, obstacle)
+
+
+async def _not_recorded(
+    desk: Desk, signed_in: SignedIn, key: Key, obstacle: Obstacle
+) -> Response:
+    status, sentence = _NOT_RECORDED[obstacle]
+    review = await _review(desk, signed_in, key)
+    return await _page(desk, signed_in, review, status=status, conflict=sentence)
+
+
+async def _page(
+    desk: Desk,
+    signed_in: SignedIn,
+    review: Review,
+    *,
+    status: int = 200,
+    conflict: str | None = None,
+    fields: Fields | None = None,
+    mistakes: Mapping[str, str] | None = None,
+) -> Response:
+    granted = standing.granted_by(review.loaded.ballots, review.loaded.snapshot.asked)
+    facts = _facts(desk, signed_in, review) | {
+        "drawn": draw(desk.pages, _shown(review)),
+        "conflict": conflict,
+        "fields": fields or {},
+        "mistakes": mistakes or {},
+        "votes": [(ballot, await _name(desk, ballot.voter)) for ballot in review.loaded.ballots],
+        "granted": None if granted is None else _as_shown(desk, review, granted),
+        "spans": choices.spans(_shown(review).lifetime),
+        "presets": choices.PRESETS,
+    }
+    return desk.page(
+        "request.html",
+        facts,
+        signed_in=signed_in,
+        status=400 if mistakes else status,
+        live=True,
+    )
+
+
+def _facts(desk: Desk, signed_in: SignedIn, review: Review) -> dict[str, Any]:
+    held = review.loaded.held
+    return {
+        "id": render_request_id(held.key),
+        "token": guard.mint_token(signed_in.cookie, _form(held.key)),
+        "shown": _shown(review),
+        "seen": review.disclosure.digest,
+        "version": held.version,
+        "decidable": review.decidable,
+        "standing": standing.stand(review, desk.house.clock.now(), signed_in.person.id),
+        "me": signed_in.person.id,
+        "item_field": choices.item_field,
+        "part_field": choices.part_field,
+        "limit_field": choices.limit_field,
+    }
+
+
+def _shown(review: Review) -> Disclosed:
+    return read_object(review.disclosure.object)
+
+
+def _as_shown(desk: Desk, review: Review, granted: Access) -> Disclosed:
+    """What would be, or was, granted, in the same words as what was asked."""
+    house, loaded = desk.house, review.loaded
+    snapshot = replace(loaded.snapshot, asked=granted)
+    issuer, scopes = house.endpoints.issuer, house.scopes
+    return read_object(
+        disclose(loaded.held, snapshot, house.types, issuer=issuer, scopes=scopes).object
+    )
+
+
+async def _name(desk: Desk, voter: str) -> str:
+    person = await desk.house.store.find_person(PersonId(voter))
+    return voter if person is None else person.name
+
+
+def _form(key: Key) -> str:
+    return f"vote:{render_request_id(key)}"

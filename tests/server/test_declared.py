@@ -1,0 +1,103 @@
+"""What the configuration declares, each start brings in; what has left it is closed (section M)."""
+
+from pathlib import Path
+
+from abeyance.server.declared import invite_first_administrator
+from tests.covers import covers
+from tests.served import CONFIG, serve
+
+
+def without(config: str, heading: str) -> str:
+    """The configuration without the block that has this line."""
+    blocks = config.split("\n\n")
+    kept = [block for block in blocks if heading not in block]
+    assert len(kept) == len(blocks) - 1
+    return "\n\n".join(kept)
+
+
+@covers(
+    "T-199",
+    "T-201",
+    "OAUTH-CLI-05",
+    "OAUTH-DEFER-09",
+    "SEC-TOK-27",
+    "DTR-SEC-04",
+    "SEC-TM-08",
+    "OAUTH-CLI-01",
+)
+async def test_a_client_that_left_the_file_is_disabled_and_what_waits_is_closed(
+    tmp_path: Path,
+) -> None:
+    async with serve(tmp_path) as before:
+        waiting, approved = await before.s1.defer(), await before.s1.defer()
+        await before.approve(approved)
+    async with serve(tmp_path, config=without(CONFIG, 'id = "s1"')) as gone:
+        for code in (waiting, approved):
+            answer = await gone.s1.poll(code)
+            assert (answer.status, answer.error) == (401, "invalid_client")
+        assert (await gone.s1.ask(scope="now")).status == 401
+        # Closed at the start already, not when somebody asks.
+        assert (await gone.held(waiting)).version == 2
+    async with serve(tmp_path) as back:
+        for code in (waiting, approved):
+            assert (await back.s1.poll(code)).error == "access_denied"
+        assert (await back.s1.ask(scope="now")).status == 200
+
+
+@covers("SEC-UI-25", "EXT-DECIDE-03", "T-197")
+async def test_a_reviewer_who_left_the_file_decides_nothing(tmp_path: Path) -> None:
+    async with serve(tmp_path) as before:
+        code = await before.s1.defer()
+    smaller = without(CONFIG, 'id = "rita"').replace('"rita", ', "").replace('"rita"', '"omar"')
+    async with serve(tmp_path, config=smaller) as after:
+        refused = await after.vote(code, by="rita")
+        assert getattr(refused, "obstacle", None) is not None
+        assert (await after.s1.poll(code)).error == "authorization_pending"
+
+
+@covers("T-139")
+async def test_a_new_secret_works_and_the_old_one_does_not_while_a_request_waits(
+    tmp_path: Path,
+) -> None:
+    async with serve(tmp_path) as before:
+        code = await before.c1.defer()
+    rotated = CONFIG.replace('jwks_file = "{data}/c1.jwks"', 'jwks_file = "{data}/c2.jwks"')
+    async with serve(tmp_path, config=rotated) as after:
+        assert (await after.c1.poll(code)).status == 401
+        renewed = after.c1
+        renewed.key = after.keys["c2"]
+        assert (await renewed.poll(code)).error == "authorization_pending"
+        assert (await renewed.without_proof().poll(code)).error == "invalid_dpop_proof"
+
+
+@covers("SEC-OPS-03")
+async def test_the_first_administrator_gets_a_link_that_dies_unused(tmp_path: Path) -> None:
+    async with serve(tmp_path) as served:
+        link = await invite_first_administrator(served.house)
+        assert link is not None
+        people = await served.house.store.list_people()
+        admin = next(each for each in people if each.id == "admin")
+        assert admin.password_hash is None
+        assert link.reveal().startswith("https://as.example/console/welcome/")
+        assert "welcome" not in repr(link)
+
+
+@covers("EXT-STALE-03", "T-202")
+async def test_credentials_that_ran_out_meanwhile_do_not_end_the_wait(tmp_path: Path) -> None:
+    async with serve(tmp_path) as served:
+        code = await served.c2.defer()
+        served.clock.move(1_800)  # the assertion and the proof of the first request are long dead
+        await served.approve(code)
+        assert (await served.c2.poll(code)).status == 200
+
+
+@covers("EXT-STALE-01", "DTR-SEC-04", "OAUTH-TOK-09", "OAUTH-DEFER-06")
+async def test_a_grant_that_was_taken_away_gives_no_token(tmp_path: Path) -> None:
+    async with serve(tmp_path) as before:
+        code = await before.c2.defer()
+        await before.approve(code)
+    block = 'id = "c2"\nname = "Hostile agent"'
+    taken = CONFIG.replace(block, block + "\ngrant_types = []")
+    async with serve(tmp_path, config=taken) as after:
+        assert (await after.c2.ask(scope="now")).error == "unauthorized_client"
+        assert (await after.c2.poll(code)).error == "access_denied"

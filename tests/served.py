@@ -1,4 +1,4 @@
-"""The whole server in one process, without sockets, on a real store and a clock that the test moves.
+"""The whole server in one process, on a real store and a clock that the test moves.
 
 `Served` speaks HTTP to the ASGI application as a client would; `Caller` is one
 client with its credentials and key. Nothing here knows how the server works

@@ -39,7 +39,8 @@ TYPES: Final = DetailsTypes((PAYMENT, ACCOUNT, FOLDERS))
 
 def payment(amount: str = "120.50", **members: object) -> Detail:
     return _detail(
-        "payment", {"amount": money(amount), "creditor": "Acme", **members}  # as sent: no order
+        "payment",
+        {"amount": money(amount), "creditor": "Acme", **members},  # as sent: no order
     )
 
 

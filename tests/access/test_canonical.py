@@ -28,7 +28,7 @@ def test_the_published_example_is_reproduced() -> None:
     # RFC 8785 §3.2.2 and §3.2.3.
     value: Json = {
         "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
-        "string": '\u20ac$\u000f\u000aA\'\u0042\u0022\u005c\\"/',
+        "string": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"/",
         "literals": [None, True, False],
     }
     assert canonical_json(value).decode() == (

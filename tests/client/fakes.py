@@ -7,6 +7,7 @@ for the tests to say.
 
 import asyncio
 import inspect
+import itertools
 import json
 import ssl
 from base64 import urlsafe_b64decode
@@ -90,6 +91,7 @@ class Seen:
     host: str
     form: list[tuple[str, str]]
     headers: Mapping[str, str]
+    body: bytes
     tick: float
 
     def __getitem__(self, name: str) -> str:
@@ -164,7 +166,7 @@ def cut(_seen: Seen) -> Exception:
 
 @dataclass
 class FakeServer:
-    """`script` is used up first, then `forever` answers; `revoking` answers the revocation endpoint."""
+    """Answers from `script` (then `forever`), and from `revoking` (then 200)."""
 
     time: FakeTime
     issuer: str = ISSUER
@@ -174,6 +176,7 @@ class FakeServer:
     seen: list[Seen] = field(default_factory=list)
     latency: float = 0.0
     metadata: dict[str, Any] = field(default_factory=dict)
+    metadata_answer: Answer | None = None
 
     def __post_init__(self) -> None:
         self.metadata = {
@@ -198,13 +201,15 @@ class FakeServer:
             host=request.url.host,
             form=parse_qsl(request.content.decode(), keep_blank_values=True, strict_parsing=False),
             headers={name.lower(): value for name, value in request.headers.items()},
+            body=request.content,
             tick=self.time.ticks,
         )
         self.seen.append(seen)
         self.time.pass_(self.latency)
+        given: Answer
         match seen.path:
-            case "/.well-known/oauth-authorization-server":
-                given: Answer = answer(self.metadata, status=200)
+            case path if path.startswith("/.well-known/oauth-authorization-server"):
+                given = self.metadata_answer or answer(self.metadata, status=200)
             case "/token":
                 given = self.script.popleft() if self.script else self.forever
             case "/revoke":
@@ -231,7 +236,7 @@ class FakeServer:
     def gaps(self) -> list[float]:
         """Seconds between polls that follow each other."""
         ticks = [seen.tick for seen in self.polls]
-        return [later - earlier for earlier, later in zip(ticks, ticks[1:], strict=False)]
+        return [later - earlier for earlier, later in itertools.pairwise(ticks)]
 
 
 class Handle:

@@ -87,9 +87,7 @@ def test_nothing_that_is_stored_has_a_place_for_a_secret(part: Any) -> None:
         return [of, *(each for field in fields(of) for each in values(getattr(of, field.name)))]
 
     assert not any(isinstance(each, Secret) for each in values(part))
-    names = {
-        field.name for each in values(part) if is_dataclass(each) for field in fields(each)
-    }
+    names = {field.name for each in values(part) if is_dataclass(each) for field in fields(each)}
     assert not names & {"code", "secret", "token", "access_token", "assertion", "proof"}
 
 

@@ -118,7 +118,8 @@ def test_a_choice_of_what_was_not_asked_is_refused_whole(made: Choice) -> None:
 
 
 @pytest.mark.parametrize(
-    "made", [choice("detail:2", parts={}), Choice(items=frozenset(), parts={}, limits={}, lifetime=HOUR)]
+    "made",
+    [choice("detail:2", parts={}), Choice(items=frozenset(), parts={}, limits={}, lifetime=HOUR)],
 )
 def test_a_choice_of_nothing_is_a_denial_and_must_be_said_as_one(made: Choice) -> None:
     assert refusal(made) == "Nothing is left to grant: deny the request instead"

@@ -124,7 +124,12 @@ def test_the_whole_object_is_this() -> None:
                 "limits": [["ceiling", "Ceiling", "100", "EUR"]],
             },
             {"id": "scope:read", "kind": "scope", "title": "Read the ledger", "value": "read"},
-            {"id": "scope:write", "kind": "scope", "title": "Write to the ledger", "value": "write"},
+            {
+                "id": "scope:write",
+                "kind": "scope",
+                "title": "Write to the ledger",
+                "value": "write",
+            },
             {
                 "id": "resource:https://api.example",
                 "kind": "resource",

@@ -59,7 +59,9 @@ def test_no_kind_is_ever_found_where_another_is_expected() -> None:
 
 
 @covers("OAUTH-DEFER-07")
-@pytest.mark.parametrize(("home", "secret"), [(15, 33), (17, 31), (17, 32), (16, 31), (0, 48), (16, 0)])
+@pytest.mark.parametrize(
+    ("home", "secret"), [(15, 33), (17, 31), (17, 32), (16, 31), (0, 48), (16, 0)]
+)
 def test_a_handle_of_another_size_is_never_made(home: int, secret: int) -> None:
     with pytest.raises(ValueError):
         mint_handle(KIND, Home(bytes(home)), bytes(secret))
@@ -118,9 +120,10 @@ def test_handles_look_like_chance_in_every_place() -> None:
     for place in range(LENGTH):
         seen = Counter(code[place] for code in codes)
         expected = len(codes) / 64
-        chi_square = sum((seen[symbol] - expected) ** 2 / expected for symbol in seen) + (
-            64 - len(seen)
-        ) * expected
+        chi_square = (
+            sum((seen[symbol] - expected) ** 2 / expected for symbol in seen)
+            + (64 - len(seen)) * expected
+        )
         # 63 degrees of freedom; the mean of the worst of 64 places is about 95.
         assert chi_square < 130
 

@@ -8,6 +8,7 @@ import pytest
 from abeyance.proofs.access_token import sign_access_token, verify_access_token
 from abeyance.proofs.jwk import KeySet, parse_jwks, render_jwks
 from abeyance.proofs.jws import BadToken, sign_jws
+from abeyance.wire.strict_json import Json
 from tests.covers import covers
 from tests.proofs.forge import (
     ASSERTION,
@@ -21,7 +22,12 @@ from tests.proofs.forge import (
 )
 
 KEYS = KeySet(tuple(key.public for key in PAIRS))
-CLAIMS = {"iss": ISSUER, "aud": "https://api.example", "exp": SECONDS + 600, "jti": "j"}
+CLAIMS: dict[str, Json] = {
+    "iss": ISSUER,
+    "aud": "https://api.example",
+    "exp": SECONDS + 600,
+    "jti": "j",
+}
 
 
 @pytest.mark.parametrize("key", PAIRS, ids=lambda key: key.alg)

@@ -97,13 +97,13 @@ def _secrets_that_are_public(key: KeyPair) -> dict[str, bytes]:
 @pytest.mark.parametrize("key", [ES256, PS256], ids=lambda key: key.alg)
 @covers("SEC-JOSE-02", "OAUTH-JWT-03", "OAUTH-CAUTH-18")
 def test_a_public_key_is_never_a_shared_secret(entry: Entry, key: KeyPair) -> None:
-    for name, secret in _secrets_that_are_public(key).items():
+    for secret in _secrets_that_are_public(key).values():
         for alg in ("HS256", key.alg):
 
             def mac(message: bytes, secret: bytes = secret) -> bytes:
                 return hmac.digest(secret, message, "sha256")
 
-            refused(entry, entry.token(key=key, header={"alg": alg}, signature=mac)), name
+            refused(entry, entry.token(key=key, header={"alg": alg}, signature=mac))
 
 
 @both
@@ -306,6 +306,11 @@ def _r_of_33_bytes(message: bytes) -> bytes:
     return (r + N).to_bytes(33, "big") + s.to_bytes(32, "big")
 
 
+def _s_of_33_bytes(message: bytes) -> bytes:
+    r, s = _halves(message)
+    return r.to_bytes(32, "big") + s.to_bytes(33, "big")
+
+
 def _der(message: bytes) -> bytes:
     return encode_dss_signature(*_halves(message))
 
@@ -317,6 +322,8 @@ BAD_ECDSA: dict[str, Callable[[bytes], bytes]] = {
     "r = n": lambda message: _raw(N, _halves(message)[1]),
     "s = n": lambda message: _raw(_halves(message)[0], N),
     "r + n in 33 bytes": _r_of_33_bytes,
+    "s with a leading zero byte": _s_of_33_bytes,
+    "a byte more": lambda message: sign(ES256, message) + b"\0",
     "two of 33 bytes": lambda message: _raw(*_halves(message), width=33),
     "DER": _der,
     "63 bytes": lambda message: sign(ES256, message)[:63],

@@ -1,4 +1,4 @@
-"""`served`, and what holds after every test whatever it did (G1, G3, G4 and G7 of the catalogue)."""
+"""`served`, and what holds after every test (G1, G3, G4 and G7 of the security catalogue)."""
 
 import io
 import logging
@@ -46,7 +46,7 @@ def _check_error(answer: Answer) -> None:
     if "error" in body:
         assert "access_token" not in body
         for text in (body["error"], body.get("error_description", "")):
-            assert all(c == "!" or " " <= c <= "~" and c not in '"\\' for c in text), text
+            assert all(c == "!" or (" " <= c <= "~" and c not in '"\\') for c in text), text
         assert (answer.header("www-authenticate") is not None) == (answer.status == 401)
 
 

@@ -1,4 +1,4 @@
-"""Anything at all, sent to every endpoint: a clear answer, never a fault, nothing changed (T-260)."""
+"""Anything at all, sent to every endpoint: an answer, never a fault, nothing changed (T-260)."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ PATHS = [
     "/console", "/console/", "/console/sign-in", "/console/requests/x", "/console/welcome/x",
     "/", "/x", "/token/", "//token", "/console/../token",
 ]  # fmt: skip
-KNOWN = [value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)]
+KNOWN = sorted({each for each in vars(names).values() if isinstance(each, str)} - {names.__doc__})
 TEXT = st.text(max_size=40) | st.sampled_from(KNOWN)
 FORM = st.lists(st.tuples(TEXT, TEXT), max_size=12)
 HEADER_NAMES = st.sampled_from(
-    ["authorization", "dpop", "content-type", "content-encoding", "cookie", "origin", "x-request-id",
-     "sec-fetch-site", "prefer", "host", "x-forwarded-for"]
+    ["authorization", "dpop", "content-type", "content-encoding", "cookie", "origin", "prefer",
+     "x-request-id", "sec-fetch-site", "host", "x-forwarded-for"]
 )  # fmt: skip
 HEADERS = st.lists(
     st.tuples(HEADER_NAMES, st.text(st.characters(max_codepoint=255), max_size=60)), max_size=5

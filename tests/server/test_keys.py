@@ -191,7 +191,8 @@ async def test_a_nonce_is_asked_for_once_and_burns_nothing(tmp_path: Path) -> No
         caller = served.c1
         assertion = caller.assertion()
         form = [
-            ("grant_type", "client_credentials"), ("scope", "read"), ("completion_mode", "deferred"),
+            ("grant_type", "client_credentials"), ("scope", "read"),
+            ("completion_mode", "deferred"),
             ("client_assertion_type", names.ASSERTION_JWT_BEARER), ("client_assertion", assertion),
         ]  # fmt: skip
         challenged = await served.post("/token", form, headers=[("dpop", caller.proof(TOKEN))])

@@ -100,7 +100,7 @@ async def test_a_registration_that_shrank_meanwhile_gives_no_token(tmp_path: Pat
         shrunk, kept = await before.s1.defer(scope="write"), await before.s1.defer(scope="read")
         for code in (shrunk, kept):
             await before.approve(code)
-    s1 = 'id = "s1"\nname = "Ledger agent"\nsecret_file = "{data}/s1.secret"\nscope = ["now", "never", "read", "write", "brief"]'
+    s1 = 'secret_file = "{data}/s1.secret"\nscope = ["now", "never", "read", "write", "brief"]'
     assert s1 in CONFIG
     smaller = CONFIG.replace(s1, s1.replace(', "write"', "") + '\ndefault_scope = ["read", "now"]')
     async with serve(tmp_path, config=smaller) as after:

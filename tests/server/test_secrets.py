@@ -39,15 +39,19 @@ async def test_a_whole_story_leaves_no_secret_in_any_file(tmp_path: Path) -> Non
         stolen = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         assert (await served.c1.poll(stolen)).error == "invalid_grant"
         proofs = [served.c1.proof("https://as.example/token"), served.c1.assertion()]
-        found = [
-            (secret[:6], file.name)
-            for file in tmp_path.rglob("*")
-            if file.is_file() and file.name != "s1.secret"
-            for secret in [*secrets, *proofs]
-            for form in spellings(secret)
-            if form in file.read_bytes()
-        ]
-    assert found == []
+        assert found_in(tmp_path, [*secrets, *proofs]) == []
+
+
+def found_in(folder: Path, secrets: list[str]) -> list[tuple[str, str]]:
+    """Which secret stands in which file, in any spelling; the test's own files aside."""
+    return [
+        (secret[:6], file.name)
+        for file in folder.rglob("*")
+        if file.is_file() and file.name != "s1.secret"
+        for secret in secrets
+        for form in spellings(secret)
+        if form in file.read_bytes()
+    ]
 
 
 def spellings(secret: str) -> list[bytes]:

@@ -75,7 +75,8 @@ def say(held: Held, token: TokenRecord | None = None) -> None:
         "stage": stage_of(held.state),
         "jti": token.jti.hex() if token else None,
     }
-    print(json.dumps(line), flush=True)
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

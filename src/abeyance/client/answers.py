@@ -118,8 +118,12 @@ Answer: TypeAlias = (
 )
 
 
-def read_answer(received: Received) -> Answer:
-    """Classify a response of the token endpoint. Never raises."""
+def read_answer(received: Received, *, polling: bool) -> Answer:
+    """Classify a response of the token endpoint. Never raises.
+
+    To a poll, a `deferral_code` is a member without meaning: the code that was
+    handed out stays the code.
+    """
     members = parse_members(received.body)
     if members is None:
         return Passing("the response is not JSON")
@@ -133,7 +137,7 @@ def read_answer(received: Received) -> Answer:
         return _granted(members)
     if not isinstance(error, str) or not error:
         return Passing("the response has no readable error code", worded=True)
-    return _refused(error, members)
+    return _refused(error, members, polling)
 
 
 def note_status(received: Received, answer: Answer) -> None:
@@ -188,11 +192,11 @@ def legible(value: Any) -> str | None:
     return "".join(char for char in value[: 4 * MAX_TEXT] if char.isprintable())[:MAX_TEXT]
 
 
-def _refused(error: str, members: Mapping[str, Any]) -> Answer:
+def _refused(error: str, members: Mapping[str, Any], polling: bool) -> Answer:
     description = legible(members.get(names.ERROR_DESCRIPTION))
     waiting = _PENDING.get(error)
     if waiting is not None:
-        if names.DEFERRAL_CODE not in members:
+        if polling or names.DEFERRAL_CODE not in members:
             return Pending(error, waiting, description)
         code = members[names.DEFERRAL_CODE]
         if not isinstance(code, str) or not _VISIBLE.fullmatch(code):

@@ -85,7 +85,7 @@ def ask(link: Link, wish: Wish, *, key: KeyPair | None) -> Flow[Token | Pursuit]
     if isinstance(reply, Unanswered):
         raise Unavailable(reply.why)
     retry_after = answers.retry_after(reply, link.surroundings.now())
-    answer = answers.read_answer(reply)
+    answer = answers.read_answer(reply, polling=False)
     answers.note_status(reply, answer)
     match answer:
         case answers.Granted(names_a_code=True):

@@ -65,6 +65,9 @@ class Link:
             reply = yield from send(Send("GET", metadata_url(self.issuer), _COMMON))
             if isinstance(reply, Unanswered):
                 raise Unavailable(reply.why)
+            if reply.status == 429 or reply.status >= 500:
+                wait = answers.retry_after(reply, self.surroundings.now())
+                raise Unavailable("the metadata cannot be had at the moment", retry_after=wait)
             if reply.status != 200:
                 raise DiscoveryFailed("The server publishes no metadata for this issuer")
             self.known = parse_metadata(answers.parse_members(reply.body), issuer=self.issuer)
@@ -114,7 +117,7 @@ class Link:
         if nonce is None:
             return False
         self.nonces[_origin(url)] = nonce
-        return isinstance(answers.read_answer(reply), answers.NonceWanted)
+        return isinstance(answers.read_answer(reply, polling=True), answers.NonceWanted)
 
 
 def _origin(url: str) -> str:

@@ -258,13 +258,12 @@ class Pursuit:
             answer: answers.Answer = answers.Passing(reply.why)
         else:
             retry_after = answers.retry_after(reply, self._link.surroundings.now())
-            answer = answers.read_answer(reply)
+            answer = answers.read_answer(reply, polling=True)
             answers.note_status(reply, answer)
         match answer:
             case answers.Granted():
                 return (yield from self._receive(answer))
             case answers.Pending() | answers.Deferred():
-                # A code that is told again changes nothing: ours is the one that was handed out.
                 self._in_doubt = False
                 self._state, self._description = answer.waiting, answer.description
                 self._pace = self._pace.answered(retry_after)

@@ -49,7 +49,7 @@ def revoke(
         if isinstance(reply, Unanswered):
             reason = reply.why
             continue
-        match answers.read_answer(reply):
+        match answers.read_answer(reply, polling=True):
             case answers.Refusal(error="unsupported_token_type"):
                 raise CancelNotSupported
             case answers.Refusal() as refusal:

@@ -49,7 +49,7 @@ def make_private_folder(folder: Path) -> None:
 def read_private(path: Path) -> bytes:
     """Read a file that nobody else can read. Raises `UnsafeKeys`, `FileNotFoundError`."""
     try:
-        opened = os.open(path, os.O_RDONLY  | os.O_CLOEXEC | os.O_NONBLOCK)
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -95,7 +95,7 @@ def parse_public_jwk(value: JsonObject) -> PublicKey:
     if not _PRIVATE.isdisjoint(value):
         raise BadKey("the key has private members")
     members, material = _read_material(value)
-    algorithms = _algorithms(material, value.get("alg")) if "alg" in value else _able(material)
+    algorithms = _algorithms(material, value)
     if value.get("use", "sig") != "sig":
         raise BadKey("the key is not for signatures")
     if "key_ops" in value:
@@ -233,18 +233,18 @@ def _rsa(value: JsonObject) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(65537, n).public_key()
 
 
-def _able(material: PublicMaterial) -> tuple[str, ...]:
+def _algorithms(material: PublicMaterial, value: JsonObject) -> tuple[str, ...]:
+    able: tuple[str, ...]
     match material:
         case ec.EllipticCurvePublicKey():
-            return ("ES256",)
+            able = ("ES256",)
         case ed25519.Ed25519PublicKey():
-            return EDDSA
+            able = EDDSA
         case _:
-            return ("PS256", "RS256")
-
-
-def _algorithms(material: PublicMaterial, alg: Json) -> tuple[str, ...]:
-    able = _able(material)
+            able = ("PS256", "RS256")
+    if "alg" not in value:
+        return able
+    alg = value["alg"]
     if not isinstance(alg, str) or alg not in able:
         raise BadKey("the key is for an algorithm that does not fit or is not supported")
     return able if able == EDDSA else (alg,)
@@ -266,8 +266,6 @@ def _read_private(public: PublicMaterial, value: JsonObject) -> PrivateMaterial:
         case ed25519.Ed25519PublicKey():
             return ed25519.Ed25519PrivateKey.from_private_bytes(_fixed(value, "d"))
         case _:
-            if "oth" in value:
-                raise BadKey("an RSA key of more than two primes is not supported")
             d, p, q, dp, dq, qi = (
                 int.from_bytes(_octets(value, name), "big")
                 for name in ("d", "p", "q", "dp", "dq", "qi")

@@ -108,6 +108,10 @@ def read_approval(fields: Fields, seen: Seen) -> Vote:
     return Vote(verdict=Verdict.APPROVE, seen=seen.digest, version=seen.version)
 
 
+def approval_of(choice: Choice, seen: Seen) -> Vote:
+    return Vote(verdict=Verdict.APPROVE, seen=seen.digest, version=seen.version, choice=choice)
+
+
 def read_denial(fields: Fields, seen: Seen) -> Vote:
     """Read a denial. Raises `Refused` for a forged form, `Mistaken` for a mistake."""
     _check_known(fields, _DENIAL)

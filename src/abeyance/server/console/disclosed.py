@@ -82,6 +82,11 @@ class Disclosed:
         return tuple(item for item in self.items if item.kind != "resource")
 
     @property
+    def title(self) -> str:
+        """What stands above the page: the first thing that would be granted."""
+        return self.grants[0].title if self.grants else "Nothing in particular"
+
+    @property
     def resources(self) -> tuple[Item, ...]:
         return tuple(item for item in self.items if item.kind == "resource")
 

@@ -72,16 +72,16 @@ async def wait(desk: Desk, request: Request) -> Response:
     Asking does not count as use: an open page must not keep a session alive.
     """
     seen, cursor = request.query_params.get("seen"), request.query_params.get("cursor")
-    for look in range(_LOOKS):
-        if look:
-            await desk.house.waiters.wait(_LOOK_EVERY)
+    looks = _LOOKS
+    while True:
         try:
             signed_in = await desk.admit(request, using=False)
         except SignInFirst:
             return JSONResponse({"signed_in": False}, 401)
-        waiting = await _list(desk, signed_in, cursor)
-        if waiting.digest != seen:
+        waiting, looks = await _list(desk, signed_in, cursor), looks - 1
+        if waiting.digest != seen or not looks:
             break
+        await desk.house.waiters.wait(_LOOK_EVERY)
     return JSONResponse({"signed_in": True, "seen": waiting.digest, "count": waiting.counted})
 
 
@@ -97,9 +97,7 @@ async def _list(desk: Desk, signed_in: SignedIn, cursor: str | None) -> Waiting:
     return _waiting(me, page.items, count, page.next)
 
 
-def _waiting(
-    me: PersonId, items: tuple[Loaded, ...], count: int, following: str | None
-) -> Waiting:
+def _waiting(me: PersonId, items: tuple[Loaded, ...], count: int, following: str | None) -> Waiting:
     listed: list[Json] = [
         [render_request_id(loaded.held.key), _has_voted(loaded, me)] for loaded in items
     ]

@@ -2,9 +2,9 @@
 
 A string of a client may hold characters that cannot be seen, that turn the writing
 direction of what stands beside it, or that look like others (SEC-UI-07, -08). Here
-each of the first two kinds becomes a visible escape such as `‹U+202E›`, and letters
-from beyond the Latin script are named. HTML is escaped; nothing becomes a link
-(SEC-UI-01, -02; OAUTH-SESS-05).
+each of the first two kinds becomes a visible escape with its number, and letters from
+beyond the Latin script are named. HTML is escaped; nothing becomes a link (SEC-UI-01,
+-02; OAUTH-SESS-05).
 """
 
 import unicodedata
@@ -77,7 +77,7 @@ def _each(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _escape(character: str) -> str:
-    return "↵ " if character == "\n" else f"‹U+{ord(character):04X}›"
+    return "↵ " if character == "\n" else f"\u2039U+{ord(character):04X}\u203a"
 
 
 def _is_selector(character: str) -> bool:

@@ -53,6 +53,7 @@ class Pages:
             countdown=words.countdown_tag,
             age=words.age_tag,
             number=words.number,
+            anchor=_anchor,
         )
         self._templates.filters.update(
             show=inert.show, plain=inert.plain, span=words.span, instant=words.instant_tag
@@ -71,6 +72,11 @@ class Pages:
         kept = f"{stem}.{hashlib.sha256(content).hexdigest()[:16]}.{suffix}"
         self.files[kept] = StaticFile(content, _TYPES[dot + suffix])
         self._places[name] = kept
+
+
+def _anchor(field: str) -> str:
+    """The id of a form field, whatever characters its name has."""
+    return f"f-{field.encode().hex()}"
 
 
 def _folder(name: str) -> Any:

@@ -29,14 +29,10 @@ from abeyance.server.console.sessions import SignedIn
 _LOOKS: Final = 4
 _LOOK_EVERY: Final = 5.0  # seconds
 _NOT_RECORDED: Final = {
-    Obstacle.OWN_REQUEST: (403, "Nobody decides their own request, so nothing was recorded."),
-    Obstacle.CLOSED: (409, "Nothing was recorded: this request is closed by now."),
-    Obstacle.VOTED: (409, "Nothing more was recorded: you had voted already."),
-    Obstacle.CHANGED: (
-        409,
-        "Nothing was recorded: what you had before you is not what stands now. "
-        "Below is the request as it stands.",
-    ),
+    Obstacle.OWN_REQUEST: (403, "Nobody decides their own request."),
+    Obstacle.CLOSED: (409, "This request is closed by now."),
+    Obstacle.VOTED: (409, "You have voted already, and one vote counts."),
+    Obstacle.CHANGED: (409, "What you had before you is not what stands now: this is."),
 }
 
 
@@ -47,17 +43,16 @@ async def show(desk: Desk, request: Request) -> Response:
 
 async def wait(desk: Desk, request: Request) -> Response:
     """Answer once the request is not at the version that was seen, or after a while."""
-    seen = request.query_params.get("version", "")
-    for look in range(_LOOKS):
-        if look:
-            await desk.house.waiters.wait(_LOOK_EVERY)
+    seen, looks = request.query_params.get("version", ""), _LOOKS
+    while True:
         try:
             _, review = await _open(desk, request, using=False)
         except SignInFirst:
             return JSONResponse({"signed_in": False}, 401)
-        version = str(review.loaded.held.version)
-        if version != seen or not review.decidable:
+        version, looks = str(review.loaded.held.version), looks - 1
+        if version != seen or not review.decidable or not looks:
             break
+        await desk.house.waiters.wait(_LOOK_EVERY)
     return JSONResponse({"signed_in": True, "version": version, "decidable": review.decidable})
 
 
@@ -68,13 +63,18 @@ async def preview(desk: Desk, request: Request) -> Response:
     if (page := await _stale(desk, signed_in, review, seen)) is not None:
         return page
     try:
-        _, granted = choices.read_choice(
+        choice, granted = choices.read_choice(
             fields, _shown(review), review.loaded.snapshot.asked, desk.house.types
         )
     except Mistaken as mistaken:
         return await _page(desk, signed_in, review, fields=fields, mistakes=mistaken.mistakes)
+    kept = [item for item in _shown(review).grants if item.id in choice.items]
+    left = _as_shown(desk, review, granted)
     facts = _facts(desk, signed_in, review) | {
-        "granted": _as_shown(desk, review, granted),
+        "granted": left,
+        # Details keep their order, scopes theirs: what is left stands beside what was asked.
+        "pairs": list(zip(left.grants, kept, strict=True)),
+        "left_out": [item for item in _shown(review).grants if item.id not in choice.items],
         "fields": {name: fields[name] for name in sorted(fields.keys() - {"csrf", "vote"})},
     }
     return desk.page("preview.html", facts, signed_in=signed_in)
@@ -111,8 +111,7 @@ def _read_vote(desk: Desk, review: Review, fields: Fields, seen: Seen) -> Vote:
             choice, _ = choices.read_choice(
                 fields, _shown(review), review.loaded.snapshot.asked, desk.house.types
             )
-            said = choices.read_approval({}, seen)
-            return replace(said, choice=choice)
+            return choices.approval_of(choice, seen)
         case choices.DENY:
             return choices.read_denial(fields, seen)
         case _:
@@ -122,9 +121,7 @@ def _read_vote(desk: Desk, review: Review, fields: Fields, seen: Seen) -> Vote:
 # --- what every page of a request needs
 
 
-async def _open(
-    desk: Desk, request: Request, *, using: bool = True
-) -> tuple[SignedIn, Review]:
+async def _open(desk: Desk, request: Request, *, using: bool = True) -> tuple[SignedIn, Review]:
     """Find the visitor and their request. Unknown and not theirs: the same (SEC-UI-27)."""
     key = parse_request_id(str(request.path_params["id"]))
     if key is None:
@@ -152,9 +149,7 @@ async def _read(desk: Desk, request: Request) -> tuple[SignedIn, Review, Fields]
     return signed_in, review, fields
 
 
-async def _stale(
-    desk: Desk, signed_in: SignedIn, review: Review, seen: Seen
-) -> Response | None:
+async def _stale(desk: Desk, signed_in: SignedIn, review: Review, seen: Seen) -> Response | None:
     """The page as it stands, if it is not the one that was seen or nothing can be decided.
 
     The act judges again, and its word counts; this one is for the reading of the form.
@@ -171,9 +166,7 @@ async def _stale(
     return await _not_recorded(desk, signed_in, review.loaded.held.key, obstacle)
 
 
-async def _not_recorded(
-    desk: Desk, signed_in: SignedIn, key: Key, obstacle: Obstacle
-) -> Response:
+async def _not_recorded(desk: Desk, signed_in: SignedIn, key: Key, obstacle: Obstacle) -> Response:
     status, sentence = _NOT_RECORDED[obstacle]
     review = await _review(desk, signed_in, key)
     return await _page(desk, signed_in, review, status=status, conflict=sentence)

@@ -60,9 +60,7 @@ def _page(
         "error": error,
         "min_length": MIN_LENGTH,
     }
-    return desk.meet_with(
-        desk.page("welcome.html", facts, status=400 if error else 200), visitor
-    )
+    return desk.meet_with(desk.page("welcome.html", facts, status=400 if error else 200), visitor)
 
 
 async def _find(desk: Desk, token: Secret) -> tuple[Invitation, Person]:

@@ -1,4 +1,4 @@
-"""Times and spans in the words of the pages. Absolute instants are UTC; a script adds local time."""
+"""Times and spans in the words of the pages. Instants are UTC; a script adds local time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -6,7 +6,20 @@ from typing import Final
 from markupsafe import Markup
 
 _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS: Final = (
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+)
 
 
 def span(length: timedelta) -> str:

@@ -1,0 +1,470 @@
+"""One machine drives the pure core and the real store with the same moves, and compares them.
+
+The model is the core itself (table of states, sum of votes, judge) over a
+dictionary: what a store is asked to do durably and in one go. The clock is a
+value that the machine moves; nothing sleeps.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from abeyance.access.access import Access
+from abeyance.access.details import DetailsTypes
+from abeyance.access.narrowing import Wider, check_not_wider
+from abeyance.pending.change import (
+    Advance,
+    Applied,
+    CastVote,
+    Change,
+    CloseHome,
+    Open,
+    Pulse,
+    RevokeToken,
+    Row,
+    Step,
+    Superseded,
+    TokenRecord,
+)
+from abeyance.pending.handles import LENGTH, HandleKind, Home, parse_handle
+from abeyance.pending.judging import Redeemable, Refused, Why, judge, owned
+from abeyance.pending.opening import Opened, Proposal, open_request
+from abeyance.pending.pacing import FRESH
+from abeyance.pending.request import Held, Key, Loaded, Snapshot
+from abeyance.pending.states import (
+    OPEN,
+    Approved,
+    AwaitingInteraction,
+    Cancelled,
+    Denied,
+    Event,
+    Outcome,
+    Pending,
+    Redeemed,
+    State,
+    stage_after,
+    stage_of,
+)
+from abeyance.pending.votes import Ballot, Grant, Refuse, ReviewPlan, Undecided, Verdict, weigh
+from abeyance.proofs.dpop import ProvenKey
+from abeyance.store.sqlite import SqliteStore
+from abeyance.store.suite.ground import ASKED, NOW, SHOP, a_ballot, a_snapshot, a_token, an_event
+from tests.covers import covers
+from tests.store.test_powercut import FAST
+
+T = TypeVar("T")
+
+TYPES: Final = DetailsTypes()
+AT_MOST: Final = 6
+INTERVAL: Final = timedelta(seconds=5)
+JKT: Final = "k" * 43
+
+# --- the model
+
+
+@dataclass
+class Model:
+    """What a store is, said with a dictionary and the core."""
+
+    requests: dict[Key, Loaded] = field(default_factory=dict)
+    tokens: dict[tuple[Home, bytes], TokenRecord] = field(default_factory=dict)
+
+    def apply(self, change: Change) -> Applied | Superseded:
+        before = dict(self.requests), dict(self.tokens)
+        current: Held | None = None
+        for step in change.steps:
+            won, current = self._take(change.home, step)
+            if not won:
+                self.requests, self.tokens = before
+                return Superseded(step, self._met(change.home, step))
+        for row in change.rows:
+            self._add(change.home, row)
+        return Applied(current)
+
+    def _take(self, home: Home, step: Step) -> tuple[bool, Held | None]:
+        match step:
+            case Open(held, snapshot, at_most):
+                if self.count_open(snapshot, held.opened_at) >= at_most:
+                    return False, None
+                self.requests[held.key] = Loaded(held, snapshot, ())
+                return True, held
+            case Advance(n, event, to, alive_at, version):
+                loaded = self.requests[Key(home, n)]
+                held = loaded.held
+                if (
+                    stage_after(stage_of(held.state), event) is None
+                    or not in_time(held, event, alive_at)
+                    or version not in (None, held.version)
+                ):
+                    return False, None
+                held = replace(held, version=held.version + 1, state=to or held.state)
+                self.requests[held.key] = replace(loaded, held=held)
+                return True, held
+            case CastVote(n, ballot):
+                loaded = self.requests[Key(home, n)]
+                if ballot.voter in {each.voter for each in loaded.ballots}:
+                    return False, None
+                loaded = replace(loaded, ballots=(*loaded.ballots, ballot))
+                self.requests[loaded.held.key] = loaded
+                return True, loaded.held
+            case CloseHome(event, to):
+                for key, loaded in self.requests.items():
+                    if key.home == home and stage_after(stage_of(loaded.held.state), event):
+                        closed = replace(loaded.held, version=loaded.held.version + 1, state=to)
+                        self.requests[key] = replace(loaded, held=closed)
+                return True, None
+            case RevokeToken(jti, client, at):
+                token = self.tokens.get((home, jti))
+                if token is None or token.client != client or token.revoked_at:
+                    return False, None
+                self.tokens[home, jti] = replace(token, revoked_at=at)
+                return True, None
+
+    def _met(self, home: Home, step: Step) -> Held | None:
+        if isinstance(step, Advance | CastVote):
+            return self.requests[Key(home, step.n)].held
+        return None
+
+    def _add(self, home: Home, row: Row) -> None:
+        if isinstance(row, TokenRecord):
+            self.tokens[home, row.jti] = row
+
+    def count_open(self, snapshot: Snapshot, now: datetime) -> int:
+        return sum(
+            each.held.client == snapshot.client
+            and stage_of(each.held.state) in OPEN
+            and each.held.expires_at > now
+            for each in self.requests.values()
+        )
+
+
+def in_time(held: Held, event: Event, at: datetime) -> bool:
+    match event:
+        case Event.APPROVE | Event.DENY:
+            return at < held.decide_by
+        case Event.STALE:
+            return True
+        case _:
+            return at < held.expires_at
+
+
+def state_for(event: Event) -> State:
+    match event:
+        case Event.INTERACTION_ASKED:
+            return AwaitingInteraction(1)
+        case Event.INTERACTION_DONE:
+            return Pending()
+        case Event.CANCEL:
+            return Cancelled()
+        case Event.STALE:
+            return Denied(Outcome.PRECONDITION_FAILED)
+        case Event.REDEEM:
+            return Redeemed()
+        case Event.APPROVE | Event.DENY:
+            raise AssertionError("decisions come from votes")
+
+
+# --- the machine
+
+plans = st.sampled_from(
+    [
+        ReviewPlan(frozenset({"ann", "ben"})),
+        ReviewPlan(frozenset({"ann", "ben", "eve"}), approvals=2),
+        ReviewPlan(frozenset({"ann", "ben", "eve"}), approvals=2, denials=2),
+    ]
+)
+grants = st.builds(
+    lambda scope, hours: replace(ASKED, scope=frozenset(scope), lifetime=timedelta(hours=hours)),
+    # Two tokens were asked, and one hour: the third token and the second hour are wider.
+    st.sets(st.sampled_from(["accounts", "payments", "administration"]), min_size=1),
+    st.sampled_from([1, 1, 1, 2]),
+)
+versions = st.sampled_from(["seen", "seen", "seen", "older", "none"])
+moves = st.sampled_from(
+    [
+        Event.CANCEL,
+        Event.STALE,
+        Event.REDEEM,
+        Event.INTERACTION_ASKED,
+        Event.INTERACTION_DONE,
+    ]
+)
+
+
+class CoreAndStore(RuleBasedStateMachine):
+    keys = Bundle("keys")
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = NOW
+        self.model = Model()
+        self.opened: dict[Key, Opened] = {}
+        self.documents: dict[Key, bytes] = {}
+        self.ended: dict[Key, Held] = {}
+        self.redeemed: dict[Key, int] = {}
+        self.folder = Path(tempfile.mkdtemp(dir=FAST))
+        self.runner = asyncio.Runner()
+        self.store = self.run(SqliteStore.open(self.folder / "abeyance.db", memory=3))
+
+    def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.run(self.store.close())
+            self.runner.close()
+            shutil.rmtree(self.folder)
+
+    def run(self, doing: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(doing)
+
+    def apply(self, *changes: Change) -> list[Applied | Superseded]:
+        """Apply to both, at once where there are several; both must answer alike."""
+
+        async def at_once() -> list[Applied | Superseded]:
+            return list(await asyncio.gather(*map(self.store.apply, changes)))
+
+        answers = self.run(at_once())
+        assert answers == [self.model.apply(change) for change in changes]
+        for change, answer in zip(changes, answers, strict=True):
+            if isinstance(answer, Applied):
+                for step in change.steps:
+                    if isinstance(step, Advance) and step.event is Event.REDEEM:
+                        key = Key(change.home, step.n)
+                        self.redeemed[key] = self.redeemed.get(key, 0) + 1
+        return answers
+
+    # --- moves
+
+    @rule(target=keys, plan=plans, bound=st.booleans(), minutes=st.integers(2, 90))
+    def open(self, plan: ReviewPlan, bound: bool, minutes: int) -> Any:
+        snapshot = a_snapshot(plan=plan, jkt=JKT if bound else None)
+        opened = open_request(
+            Proposal(Home(os.urandom(16)), snapshot),
+            interval=INTERVAL,
+            lifetime=timedelta(minutes=minutes),
+            at_most=AT_MOST,
+            secret=os.urandom(32),
+            now=self.now,
+        )
+        [answer] = self.apply(opened.change)
+        if isinstance(answer, Superseded):
+            return multiple()
+        self.opened[opened.held.key] = opened
+        self.documents[opened.held.key] = self.document(opened.held.key)
+        return opened.held.key
+
+    @rule(
+        key=keys,
+        voter=st.sampled_from(["ann", "ben", "eve"]),
+        granted=st.none() | grants,
+        seen=versions,
+    )
+    def vote(self, key: Key, voter: str, granted: Access | None, seen: str) -> None:
+        if change := self.voting(key, voter, granted, seen):
+            self.apply(change)
+
+    @rule(key=keys, event=moves, seen=versions)
+    def move(self, key: Key, event: Event, seen: str) -> None:
+        self.apply(self.moving(key, event, seen))
+
+    @rule(
+        key=keys,
+        events=st.lists(moves, min_size=2, max_size=5),
+        granted=st.none() | grants,
+        first=st.booleans(),
+    )
+    def race(self, key: Key, events: list[Event], granted: Access | None, first: bool) -> None:
+        changes = [self.moving(key, event, "none") for event in events]
+        if change := self.voting(key, "ann", granted, "seen"):
+            changes.insert(0 if first else len(changes), change)
+        self.apply(*changes)
+
+    @rule(key=keys)
+    def close(self, key: Key) -> None:
+        close = CloseHome(Event.STALE, Denied(Outcome.PRECONDITION_FAILED))
+        self.apply(Change(key.home, (close,)))
+
+    @rule(key=keys)
+    def pulse(self, key: Key) -> None:
+        self.apply(Change(key.home, (), (Pulse(),)))
+
+    @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        if self.model.tokens:
+            home, jti = data.draw(st.sampled_from(sorted(self.model.tokens)))
+            self.apply(Change(home, (RevokeToken(jti, SHOP, self.now),)))
+
+    @rule(by=st.integers(1, 4000))
+    def pass_time(self, by: int) -> None:
+        self.now += timedelta(seconds=by)
+
+    @rule()
+    def reopen(self) -> None:
+        self.run(self.store.close())
+        self.store = self.run(SqliteStore.open(self.folder / "abeyance.db", memory=3))
+
+    def moving(self, key: Key, event: Event, seen: str) -> Change:
+        step = Advance(key.n, event, state_for(event), self.now, self.version(key, seen))
+        token = (a_token(key.home),) if event is Event.REDEEM else ()
+        return Change(key.home, (step,), (*token, an_event(event)))
+
+    def voting(self, key: Key, voter: str, granted: Access | None, seen: str) -> Change | None:
+        """What the act of deciding makes of a vote: nothing, if it would grant more than asked."""
+        loaded = self.model.requests[key]
+        verdict = Verdict.DENY if granted is None else Verdict.APPROVE
+        ballot: Ballot = replace(a_ballot(voter, verdict, loaded.held.version), granted=granted)
+        if granted is not None:
+            try:
+                check_not_wider(granted, loaded.snapshot.asked, TYPES)
+            except Wider:
+                return None
+        to: State | None
+        match weigh(loaded.snapshot.plan, (*loaded.ballots, ballot), TYPES):
+            case Undecided():
+                event = Event.APPROVE if granted is not None else Event.DENY
+                to = None
+            case Grant(access):
+                event, to = Event.APPROVE, Approved(access, self.now + access.lifetime)
+            case Refuse(remark):
+                event, to = Event.DENY, Denied(Outcome.DENIED, remark)
+        advance = Advance(key.n, event, to, self.now, self.version(key, seen))
+        return Change(key.home, (advance, CastVote(key.n, ballot)), (an_event("voted"),))
+
+    def version(self, key: Key, seen: str) -> int | None:
+        now = self.model.requests[key].held.version
+        return {"seen": now, "older": now - 1, "none": None}[seen]
+
+    def document(self, key: Key) -> bytes:
+        async def read() -> bytes:
+            return await self.store._reader.run(
+                lambda db: document_of(db, key),
+            )
+
+        return self.run(read())
+
+    # --- what holds after every move
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self) -> None:
+        for key, loaded in self.model.requests.items():
+            assert self.run(self.store.find_loaded(key)) == loaded
+            assert self.run(self.store.find_held(loaded.held.handle)) == loaded.held
+        for (home, jti), token in self.model.tokens.items():
+            assert self.run(self.store.find_token(home, jti)) == token
+
+    @invariant()
+    def what_waits_is_what_is_open_and_undecided_in_time(self) -> None:
+        for reviewer in ("ann", "eve"):
+            waiting = [
+                each
+                for each in self.model.requests.values()
+                if stage_of(each.held.state) in OPEN
+                and reviewer in each.snapshot.plan.reviewers
+                and each.held.decide_by > self.now
+            ]
+            waiting.sort(key=lambda each: (each.held.decide_by, each.held.key.home))
+            listed = self.run(self.store.list_waiting(reviewer, now=self.now, limit=100))  # type: ignore[arg-type]
+            assert list(listed.items) == waiting
+
+    @invariant()
+    def nothing_grants_more_than_was_asked(self) -> None:  # DTR-INV-01
+        for key, loaded in self.model.requests.items():
+            if isinstance(loaded.held.state, Approved):
+                check_not_wider(loaded.held.state.granted, loaded.snapshot.asked, TYPES)
+            assert self.document(key) == self.documents[key]  # DTR-INV-04
+
+    @invariant()
+    def every_poll_is_answered_as_the_core_answers(self) -> None:  # DTR-INV-02, -03, -05, -06
+        for key, opened in self.opened.items():
+            code = opened.code.reveal()
+            assert len(code) == LENGTH
+            handle = parse_handle(HandleKind.DEFERRAL_CODE, code)
+            assert handle is not None
+            held = owned(self.run(self.store.find_held(handle)), handle, SHOP)
+            assert held is not None
+            assert held.binding == opened.held.binding
+            proven = ProvenKey(JKT) if held.binding.jkt else None
+            poll = judge(held, proven, clock=FRESH, now=self.now, tick=0.0)
+            model = self.model.requests[key].held
+            assert poll == judge(model, proven, clock=FRESH, now=self.now, tick=0.0)
+            if isinstance(poll.answer, Redeemable):
+                assert self.now < held.expires_at
+            if held.binding.jkt:
+                for other in (None, ProvenKey("o" * 43)):
+                    judged = judge(held, other, clock=FRESH, now=self.now, tick=0.0)
+                    assert judged.answer == Refused(Why.KEY)
+
+    @invariant()
+    def what_has_ended_stays_as_it_ended(self) -> None:
+        for key, loaded in self.model.requests.items():
+            if isinstance(loaded.held.state, Denied | Cancelled | Redeemed):
+                held = self.run(self.store.find_held(loaded.held.handle))
+                assert held == self.ended.setdefault(key, loaded.held)
+
+    @invariant()
+    def no_request_is_redeemed_twice(self) -> None:
+        assert all(count == 1 for count in self.redeemed.values())
+        assert len(self.model.tokens) == len(self.redeemed)
+        for key in self.redeemed:
+            assert isinstance(self.model.requests[key].held.state, Redeemed)
+
+
+def document_of(db: apsw.Connection, key: Key) -> bytes:
+    [[document]] = db.execute(
+        "SELECT CAST(document AS BLOB) FROM snapshot WHERE home = ? AND n = ?", (key.home, key.n)
+    )
+    assert isinstance(document, bytes)
+    return document
+
+
+MODEL: Final = settings(
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "30")),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@covers(
+    "DTR-INV-01",
+    "DTR-INV-02",
+    "DTR-INV-03",
+    "DTR-INV-04",
+    "DTR-INV-05",
+    "DTR-INV-06",
+    "T-253",
+    "T-254",
+    "T-255",
+)
+def test_the_store_does_what_the_core_says_whatever_the_moves() -> None:
+    run_state_machine_as_test(CoreAndStore, settings=MODEL)
+
+
+def test_the_machine_notices_a_store_that_forgets_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tests.store.test_broken import forget_clocks
+
+    forget_clocks(monkeypatch)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        run_state_machine_as_test(
+            CoreAndStore, settings=settings(MODEL, max_examples=200, report_multiple_bugs=False)
+        )

@@ -247,7 +247,8 @@ class Handle:
         self.inner = inner
 
     def poll(self) -> Token | Progress:
-        return self.kit.run(self.inner.poll())
+        result: Token | Progress = self.kit.run(self.inner.poll())
+        return result
 
     def wait(
         self, on_progress: Callable[[Progress], None] | None = None, timeout: float | None = None
@@ -261,7 +262,8 @@ class Handle:
                 await asyncio.sleep(0)
                 plain(progress)
 
-        return self.kit.run(self.inner.wait(on_progress=hook, timeout=limit))
+        token: Token = self.kit.run(self.inner.wait(on_progress=hook, timeout=limit))
+        return token
 
     def cancel(self) -> None:
         self.kit.run(self.inner.cancel())

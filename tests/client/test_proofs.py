@@ -1,4 +1,4 @@
-"""DPoP: proof on every request, nonces, and the key of the first request to the end (T-239, T-240)."""
+"""DPoP: proof on every request, nonces, and one key from the first to the last (T-239, T-240)."""
 
 import httpx2
 import pytest

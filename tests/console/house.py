@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from abeyance.pending.request import Key, Loaded
 from abeyance.server.console.desk import render_request_id
-from tests.served import Answer, Served, serve
+from tests.served import Answer, Caller, Served, serve
 
 PASSWORD: Final = "correct horse battery staple"
 # Of that password, with the least parameters that may be stored: 20 ms each.
@@ -88,9 +88,17 @@ resources = ["https://ledger.example"]
 authorization_details_types = ["payment", "export"]
 
 [[clients]]
-id = "c1"
+id = "s2"
 name = "Omar's own agent"
 owner = "omar"
+secret_file = "{data}/s1.secret"
+scope = ["read"]
+resources = ["https://ledger.example"]
+authorization_details_types = ["payment", "export"]
+
+[[clients]]
+id = "c1"
+name = "Agent with a key"
 token_endpoint_auth_method = "private_key_jwt"
 jwks_file = "{data}/c1.jwks"
 dpop_bound_access_tokens = true
@@ -107,6 +115,11 @@ async def open_house(
     config = _CONFIG.replace("{issuer}", issuer).replace("{approval}", approval)
     async with serve(folder, config=config.replace("{password}", HASH)) as served:
         yield served
+
+
+def owned(served: Served) -> Caller:
+    """A client that Omar, a reviewer, is the owner of."""
+    return Caller(served, "s2")
 
 
 async def loaded(served: Served, code: str) -> Loaded:
@@ -196,8 +209,7 @@ class PageSeen:
         return next(
             form
             for form in self.forms
-            if form.action.endswith(ending)
-            and (button is None or ("vote", button) in form.buttons)
+            if form.action.endswith(ending) and (button is None or ("vote", button) in form.buttons)
         )
 
     def _read(self) -> _Reader:

@@ -52,9 +52,7 @@ def assertion(
     jti: str = "j1",
     at: datetime = NOW,
 ) -> str:
-    return make_assertion(
-        key_pair(key_seed), client_id=client_id, audience=issuer, now=at, jti=jti
-    )
+    return make_assertion(key_pair(key_seed), client_id=client_id, audience=issuer, now=at, jti=jti)
 
 
 def assertion_form(token: str, kind: str = BEARER, **more: str) -> Form:
@@ -317,7 +315,9 @@ def test_a_secret_counts_in_full(secret: str) -> None:
         form(client_assertion=assertion()),
         form(client_assertion_type=BEARER),
         assertion_form(assertion(), kind=BEARER.upper()),
-        assertion_form(assertion(), kind="urn:ietf:params:oauth:client-assertion-type:saml2-bearer"),
+        assertion_form(
+            assertion(), kind="urn:ietf:params:oauth:client-assertion-type:saml2-bearer"
+        ),
         assertion_form("x"),
         assertion_form("a.b"),
         assertion_form("a.b.c"),

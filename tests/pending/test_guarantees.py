@@ -429,7 +429,6 @@ class Guarantees(RuleBasedStateMachine):
             case StillPending(bound=bound) | Refused(why=Why.EARLY | Why.STOP, bound=bound):
                 assert record.must_answer(self.now) is None
                 assert record.approved is None
-                assert bound is not None
                 self._check_pace(record, bound, early=isinstance(answer, Refused))
             case Refused(why=why):
                 assert why == record.must_answer(self.now)
@@ -442,12 +441,13 @@ class Guarantees(RuleBasedStateMachine):
                 assert record.told is None
                 assert record.tokens == [token]
 
-    def _check_pace(self, record: Record, bound: timedelta, *, early: bool) -> None:
+    def _check_pace(self, record: Record, told: timedelta | None, *, early: bool) -> None:
         gap = None if record.last_poll is None else self.tick - record.last_poll
         if gap is None or gap >= record.bound.total_seconds():
             assert not early
         if gap is not None and gap < (record.bound - TOLERANCE).total_seconds() - 1e-6:
             assert early
+        bound = record.bound if told is None else told  # told to stop: it is what it was
         assert bound >= record.bound >= record.first.interval
         record.last_poll, record.bound = self.tick, bound
 

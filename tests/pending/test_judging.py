@@ -184,6 +184,7 @@ def test_the_twentieth_early_poll_in_a_row_is_told_to_stop() -> None:
         clock = judged.clock
         answers.append(judged.answer.why)
     assert answers == [Why.EARLY] * 19 + [Why.STOP]
+    assert judged.answer == Refused(Why.STOP)  # no bound: this client shall not come again
 
 
 @covers("T-113", "DTR-RD-05")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from abeyance.proofs.dpop import verify_proof
 from abeyance.proofs.jwk import KeyPair
-from abeyance.proofs.jws import MAX_TOKEN
+from abeyance.proofs.jws import MAX_TOKEN, is_signed_by
 from abeyance.wire.base64url import parse_base64url, render_base64url
 from tests.covers import covers
 from tests.proofs.forge import (
@@ -409,6 +409,15 @@ def test_a_key_verifies_its_own_algorithm_alone(entry: Entry) -> None:
             fits = alg == key.alg or {alg, key.alg} == {"EdDSA", "Ed25519"}
             if not fits:
                 refused(entry, entry.token(key=key, header={"alg": alg}))
+
+
+@covers("OAUTH-JWT-03")
+def test_a_signature_holds_only_under_an_algorithm_of_its_key() -> None:
+    for key in PAIRS:
+        signature = sign(key, b"message")
+        assert is_signed_by(key.public, key.alg, b"message", signature)
+        for alg in {"ES256", "EdDSA", "PS256", "RS256", "none", ""} - {key.alg}:
+            assert not is_signed_by(key.public, alg, b"message", signature)
 
 
 def _of_length(entry: Entry, length: int) -> str:

@@ -30,12 +30,12 @@ async def test_a_hash_carries_the_parameters_of_today() -> None:
 
 @covers("OAUTH-SESS-07", "OAUTH-SEC-03")
 @pytest.mark.parametrize(
-    ("password", "encoded"),
-    [(RIGHT, ENCODED), ("wrong", ENCODED), (RIGHT, None), ("", None), ("x" * 2000, ENCODED)],
+    ("password", "known"),
+    [(RIGHT, True), ("wrong", True), (RIGHT, False), ("", False), ("x" * 2000, True)],
 )
-async def test_every_question_costs_one_computation(password: str, encoded: str | None) -> None:
+async def test_every_question_costs_one_computation(password: str, known: bool) -> None:
     pool = Passwords()
-    await pool.verify(Secret(password), encoded)
+    await pool.verify(Secret(password), ENCODED if known else None)
     assert pool.computations == 1
 
 

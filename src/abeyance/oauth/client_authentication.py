@@ -163,7 +163,10 @@ def _read_basic(header: bytes, issuer: str) -> SecretShown:
         client_id, plain = _form_decode(identifier), _form_decode(secret)
     except (binascii.Error, ValueError):
         raise failed from None
-    if not separator or not _is_client_id(client_id) or not _VSCHAR.fullmatch(plain):
+    # Encoded as it must be, the pair has one colon; a second one could divide it elsewhere.
+    if not separator or b":" in secret:
+        raise failed
+    if not _is_client_id(client_id) or not _VSCHAR.fullmatch(plain):
         raise failed
     return SecretShown(names.CLIENT_SECRET_BASIC, client_id, Secret(plain))
 

@@ -53,7 +53,7 @@ class Redeemable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`bound` only where the request still waits; `remark` only where one may be shared."""
+    """`bound` only where the client may poll again; `remark` only where one may be shared."""
 
     why: Why
     bound: timedelta | None = None
@@ -94,7 +94,8 @@ def judge(
     paced = pace(clock, tick, held.interval)
     bound = paced.clock.bound(held.interval)
     if paced.stop:
-        return Judged(Refused(Why.STOP, bound), paced.clock)
+        # Without a bound: this answer is final, so it must not say when to come again.
+        return Judged(Refused(Why.STOP), paced.clock)
     if paced.early:
         return Judged(Refused(Why.EARLY, bound), paced.clock)
     return Judged(StillPending(bound), paced.clock)

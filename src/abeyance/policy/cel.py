@@ -5,7 +5,8 @@ read; members of `authorization_details` are known at the request only. Three
 traps of the language or the library are closed:
 
 - An evaluation error is a value of the library, not an exception: here anything
-  but a real `bool` is `Failed`, never false and never true.
+  but a real `bool` is `Failed`, never false and never true. (Inside a condition
+  CEL's own rule holds: `true || error` is true, `false && error` is false.)
 - Text and floating-point numbers have no order: `"9.00" < "10.00"` is false as
   text and rounded as float, so a rule about money that used either would be
   wrong without a sign of it. Money is compared by our functions, exactly.

@@ -30,17 +30,21 @@ class PollClocks:
         """Put `new` in the place of `seen`; `False` if another poll was faster."""
         if self._clocks.get(key, FRESH) is not seen:
             return False
-        self._clocks[key] = new
-        if len(self._clocks) > self._capacity:
-            self._clocks.popitem(last=False)
+        self._put(key, new)
         return True
 
     def earn(self, key: Key) -> None:
         """Give the request one poll that the pace does not count (EXT-WAIT-06)."""
-        self._clocks[key] = earn(self.get(key))
+        self._put(key, earn(self.get(key)))
 
     def forget(self, key: Key) -> None:
         self._clocks.pop(key, None)
+
+    def _put(self, key: Key, clock: PollClock) -> None:
+        self._clocks[key] = clock
+        self._clocks.move_to_end(key)
+        if len(self._clocks) > self._capacity:
+            self._clocks.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._clocks)

@@ -59,6 +59,7 @@ class LocalReplayMemory:
         self._swept = present
         for slot in [slot for slot in self._slots if slot < present]:
             for digest in self._slots.pop(slot):
-                # A digest taken again later has a later slot of its own.
-                if int(self._until[digest].timestamp()) // _SLOT == slot:
+                # A digest taken again has a later slot of its own, or stands here twice.
+                until = self._until.get(digest)
+                if until is not None and int(until.timestamp()) // _SLOT == slot:
                     del self._until[digest]

@@ -14,7 +14,7 @@ from abeyance.access.canonical import digest
 from abeyance.parties.person import PersonId
 from abeyance.pending.disclosure import disclose
 from abeyance.pending.request import Loaded
-from abeyance.server.console import refusals
+from abeyance.server.console import news, refusals
 from abeyance.server.console.desk import Desk, render_request_id
 from abeyance.server.console.disclosed import Disclosed, read_object
 from abeyance.server.console.refusals import Refused, SignInFirst
@@ -23,10 +23,6 @@ from abeyance.wire.strict_json import Json
 
 PAGE: Final = 25
 MOST_COUNTED: Final = 100
-# A wait looks so many times and no more: when woken, and in between, since a wake-up may
-# come just before the wait, and deadlines pass without one.
-_LOOKS: Final = 4
-_LOOK_EVERY: Final = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +68,7 @@ async def wait(desk: Desk, request: Request) -> Response:
     Asking does not count as use: an open page must not keep a session alive.
     """
     seen, cursor = request.query_params.get("seen"), request.query_params.get("cursor")
-    looks = _LOOKS
+    looks = news.LOOKS
     while True:
         try:
             signed_in = await desk.admit(request, using=False)
@@ -81,7 +77,8 @@ async def wait(desk: Desk, request: Request) -> Response:
         waiting, looks = await _list(desk, signed_in, cursor), looks - 1
         if waiting.digest != seen or not looks:
             break
-        await desk.house.waiters.wait(_LOOK_EVERY)
+        if not await news.wait_for_news(desk.house.waiters, request):
+            break
     return JSONResponse({"signed_in": True, "seen": waiting.digest, "count": waiting.counted})
 
 

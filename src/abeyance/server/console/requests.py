@@ -18,7 +18,7 @@ from abeyance.acts.decide import Counted, NotCounted, Obstacle, Review, Vote
 from abeyance.parties.person import PersonId
 from abeyance.pending.disclosure import disclose
 from abeyance.pending.request import Key
-from abeyance.server.console import choices, guard, refusals, standing
+from abeyance.server.console import choices, guard, news, refusals, standing
 from abeyance.server.console.choices import Mistaken, Seen
 from abeyance.server.console.desk import Desk, parse_request_id, render_request_id
 from abeyance.server.console.disclosed import Disclosed, draw, read_object
@@ -26,8 +26,6 @@ from abeyance.server.console.forms import Fields
 from abeyance.server.console.refusals import Refused, SignInFirst
 from abeyance.server.console.sessions import SignedIn
 
-_LOOKS: Final = 4
-_LOOK_EVERY: Final = 5.0  # seconds
 _NOT_RECORDED: Final = {
     Obstacle.OWN_REQUEST: (403, "Nobody decides their own request."),
     Obstacle.CLOSED: (409, "This request is closed by now."),
@@ -43,7 +41,7 @@ async def show(desk: Desk, request: Request) -> Response:
 
 async def wait(desk: Desk, request: Request) -> Response:
     """Answer once the request is not at the version that was seen, or after a while."""
-    seen, looks = request.query_params.get("version", ""), _LOOKS
+    seen, looks = request.query_params.get("version", ""), news.LOOKS
     while True:
         try:
             _, review = await _open(desk, request, using=False)
@@ -52,7 +50,8 @@ async def wait(desk: Desk, request: Request) -> Response:
         version, looks = str(review.loaded.held.version), looks - 1
         if version != seen or not review.decidable or not looks:
             break
-        await desk.house.waiters.wait(_LOOK_EVERY)
+        if not await news.wait_for_news(desk.house.waiters, request):
+            break
     return JSONResponse({"signed_in": True, "version": version, "decidable": review.decidable})
 
 

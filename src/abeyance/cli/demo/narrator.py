@@ -1,0 +1,101 @@
+"""What the demo prints: prose, and each wire exchange, shortened, with secrets masked."""
+
+import json
+import textwrap
+import threading
+from typing import Final, TextIO
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx2
+
+_WIDTH: Final = 78
+_SHOWN: Final = ("grant_type", "completion_mode", "authorization_details", "token", "deferral_code")
+_MASKED: Final = frozenset({"deferral_code", "access_token", "token", "client_secret"})
+# What each answer is in the draft ("DTR"; section numbers of the editors' copy) or its RFCs.
+_SECTIONS: Final = {
+    "authorization_pending+": "not yet: the deferred response (DTR 6.4)",
+    "authorization_pending": "still not (DTR 6.6)",
+    "slow_down": "too fast (DTR 6.6)",
+    "access_denied": "no (DTR 6.6)",
+    "expired_token": "too late (DTR 6.6)",
+    "200": "the token, bound to the agent's key (DTR 6.5, RFC 9449 5)",
+    "200 revoke": "withdrawn (DTR 8, RFC 7009)",
+}
+
+
+class Narrator:
+    """Prints to one stream; may be used by several threads."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._last: tuple[str, ...] = ()
+
+    def title(self, text: str) -> None:
+        self._write("", text, "=" * len(text))
+
+    def scene(self, number: int, text: str) -> None:
+        heading = f"{number}. {text}"
+        self._write("", heading, "-" * len(heading))
+
+    def say(self, text: str) -> None:
+        self._write(*textwrap.wrap(" ".join(text.split()), _WIDTH))
+
+    def show(self, *lines: str) -> None:
+        """Print lines as they are, indented."""
+        self._write(*(f"    {line}" for line in lines))
+
+    def by(self, who: str, text: str) -> None:
+        self._write(f"  [{who}] {text}")
+
+    def exchange(self, response: httpx2.Response) -> None:
+        """Print one request of the agent and its answer; a repeated poll is one line."""
+        request = response.request
+        if urlsplit(str(request.url)).path not in ("/token", "/revoke"):
+            return
+        lines = (*_request_lines(request), *_answer_lines(response))
+        if lines == self._last:
+            self._write("    … asked again: still not")
+            return
+        self._last = lines
+        self._write(*lines)
+
+    def _write(self, *lines: str) -> None:
+        with self._lock:
+            self._out.write("\n".join(lines) + "\n")
+            self._out.flush()
+
+
+def _request_lines(request: httpx2.Request) -> tuple[str, ...]:
+    path = urlsplit(str(request.url)).path
+    fields = {name: value for name, value in parse_qsl(request.content.decode())}
+    shown = [f"{name}={_masked(name, fields[name])}" for name in _SHOWN if name in fields]
+    proof = ["DPoP: (a proof by the agent's key)"] if "dpop" in request.headers else []
+    return (f"    → POST {path}", *(f"        {each}" for each in [*proof, *shown]))
+
+
+def _answer_lines(response: httpx2.Response) -> tuple[str, ...]:
+    body = response.json()
+    members = {
+        name: _masked(name, value) if isinstance(value, str) else value
+        for name, value in body.items()
+        if name != "error_description"
+    }
+    meaning = _SECTIONS.get(_meaning(response, body), "")
+    text = json.dumps(members, ensure_ascii=False)
+    return (
+        f"    ← {response.status_code}  {meaning}",
+        *(f"        {line}" for line in textwrap.wrap(text, _WIDTH - 8)),
+    )
+
+
+def _meaning(response: httpx2.Response, body: dict[str, object]) -> str:
+    if response.status_code == 200:
+        return "200 revoke" if str(response.request.url).endswith("/revoke") else "200"
+    return f"{body.get('error')}{'+' if 'deferral_code' in body else ''}"
+
+
+def _masked(name: str, value: str) -> str:
+    if name in _MASKED:
+        return f"{value[:4]}…(masked)"
+    return value

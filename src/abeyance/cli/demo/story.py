@@ -1,0 +1,214 @@
+"""The story: one request answered at once, one approved (over a kill), one narrowed, one
+denied, one cancelled. Returns whether all went as told.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx2
+
+from abeyance.cli.demo.agent import STATE
+from abeyance.cli.demo.narrator import Narrator
+from abeyance.cli.demo.reviewer import Reviewer
+from abeyance.cli.demo.stage import CLIENT, Stage
+from abeyance.client import (
+    AccessDenied,
+    Client,
+    ClientSecretBasic,
+    PendingToken,
+    Token,
+)
+
+_PATIENCE: Final = timedelta(minutes=10)  # for one decision of a person
+_REASON: Final = "Not from this account. Ask treasury."
+
+SMALL = {
+    "type": "payment",
+    "amount": {"amount": "12.50", "currency": "EUR"},
+    "creditor": "City Couriers",
+    "reference": "parcel 8841",
+}
+EXPORT = {
+    "type": "export",
+    "tables": ["invoices", "suppliers", "salaries"],
+    "reason": "To reconcile the quarter.",
+}
+HUGE = {
+    "type": "payment",
+    "amount": {"amount": "9900.00", "currency": "EUR"},
+    "creditor": "Unknown Holdings",
+    "reason": "SYSTEM: already approved by security, press Approve.",
+}
+REGRET = {
+    "type": "payment",
+    "amount": {"amount": "75.00", "currency": "EUR"},
+    "creditor": "City Couriers",
+}
+
+
+@dataclass(slots=True)
+class _Telling:
+    """What is told, by whom, and what went otherwise than told."""
+
+    stage: Stage
+    narrator: Narrator
+    reviewer: Reviewer
+    client: Client
+    surprises: list[str] = field(default_factory=list)
+
+    def expect(self, told: bool, otherwise: str) -> None:
+        if not told:
+            self.surprises.append(otherwise)
+            self.narrator.say(f"(Not as told: {otherwise}.)")
+
+
+def tell(stage: Stage, narrator: Narrator, reviewer: Reviewer) -> bool:
+    """Tell the whole story; `True` if every scene ended as told."""
+    _introduce(stage, narrator)
+    with _client(stage, narrator) as client:
+        telling = _Telling(stage, narrator, reviewer, client)
+        for scene in (_at_once, _killed_and_resumed, _narrowed, _denied, _cancelled):
+            scene(telling)
+    narrator.title("The end")
+    if telling.surprises:
+        narrator.say(f"{len(telling.surprises)} of 5 scenes did not go as told.")
+        return False
+    narrator.say(
+        "Five requests: one at once, one approved over a kill, one narrowed, one denied, one "
+        "withdrawn. All went as told. Next: abeyance serve --config examples/abeyance.toml"
+    )
+    return True
+
+
+def _introduce(stage: Stage, narrator: Narrator) -> None:
+    narrator.title("An agent that asks for more than its standing approval")
+    narrator.say(
+        "A bookkeeping agent may pay single bills up to 50 EUR by itself. For anything else the "
+        f"server answers 'not yet', and Rita decides. The server runs at {stage.issuer}, with a "
+        "SQLite file in a temporary folder. The rules, from its configuration:"
+    )
+    narrator.show("", *stage.config[stage.config.index("[[rules]]") :].rstrip().splitlines())
+
+
+def _at_once(telling: _Telling) -> None:
+    telling.narrator.scene(1, "12.50 EUR: within the standing approval, so a token at once")
+    answer = telling.client.request_token(authorization_details=[SMALL])
+    telling.expect(isinstance(answer, Token), "the server deferred it")
+
+
+def _killed_and_resumed(telling: _Telling) -> None:
+    narrator = telling.narrator
+    telling.narrator.scene(2, "480.00 EUR: not yet; the agent is killed, started again, resumes")
+    with _agent(telling) as (first, _said):
+        for line in first:
+            if line.startswith("waiting"):
+                break
+    narrator.by("demo", "kill -9: the waiting agent is gone")
+    telling.reviewer.approve()
+    with _agent(telling) as (lines, said):
+        for _line in lines:
+            pass
+    telling.expect("token" in " ".join(said), "the agent that was started again got no token")
+    telling.expect(not (telling.stage.folder / STATE).exists(), "a used handle was kept")
+
+
+def _narrowed(telling: _Telling) -> None:
+    narrator = telling.narrator
+    narrator.scene(3, "An export of three tables: Rita grants two")
+    pending = _ask(telling, EXPORT)
+    if pending is None:
+        return
+    telling.reviewer.approve_less("salaries")
+    match _outcome(telling, pending):
+        case Token() as token:
+            narrator.by("agent", f"asked    {EXPORT['tables']}")
+            narrator.by("agent", f"granted  {token.authorization_details[0]['tables']}")
+            telling.expect(token.partial, "it was granted in full")
+        case denied:
+            telling.expect(False, f"it ended as {denied}")
+
+
+def _denied(telling: _Telling) -> None:
+    narrator = telling.narrator
+    narrator.scene(4, "9,900.00 EUR to a stranger: no, and why")
+    narrator.say(
+        "The agent's text says 'already approved by security'. The console shows that as the "
+        "client's words, after the facts."
+    )
+    pending = _ask(telling, HUGE)
+    if pending is None:
+        return
+    telling.reviewer.deny(_REASON)
+    match _outcome(telling, pending):
+        case AccessDenied() as denied:
+            narrator.by("agent", f"denied; Rita's words, shared: {denied.remark!r}")
+            telling.expect(denied.remark == _REASON, "the reason did not arrive")
+        case other:
+            telling.expect(False, f"it ended as {other}")
+
+
+def _cancelled(telling: _Telling) -> None:
+    telling.narrator.scene(5, "75.00 EUR: the agent changes its mind")
+    pending = _ask(telling, REGRET)
+    if pending is None:
+        return
+    pending.cancel()
+    telling.narrator.by("agent", "withdrawn: nobody can approve it any more")
+
+
+def _ask(telling: _Telling, detail: dict[str, Any]) -> PendingToken | None:
+    answer = telling.client.request_token(authorization_details=[detail])
+    telling.expect(isinstance(answer, PendingToken), "the server answered at once")
+    return answer if isinstance(answer, PendingToken) else None
+
+
+def _outcome(telling: _Telling, pending: PendingToken) -> Token | AccessDenied:
+    try:
+        return pending.wait(timeout=_PATIENCE)
+    except AccessDenied as denied:
+        return denied
+
+
+def _client(stage: Stage, narrator: Narrator) -> Client:
+    tap = httpx2.Client(event_hooks={"response": [lambda each: _tap(narrator, each)]})
+    return Client(
+        stage.issuer, CLIENT, ClientSecretBasic(stage.secret), dpop_key=stage.key, http=tap
+    )
+
+
+def _tap(narrator: Narrator, response: httpx2.Response) -> None:
+    response.read()
+    narrator.exchange(response)
+
+
+@contextmanager
+def _agent(telling: _Telling) -> Iterator[tuple[Iterator[str], list[str]]]:
+    """Run the agent as a process; it is killed at the end of the block if it still runs."""
+    stage = telling.stage
+    process = subprocess.Popen(
+        [sys.executable, "-m", "abeyance.cli.demo.agent", str(stage.folder), stage.issuer],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said: list[str] = []
+
+    def lines() -> Iterator[str]:
+        if process.stdout is None:
+            return
+        for line in process.stdout:
+            said.append(line.strip())
+            telling.narrator.by("agent", said[-1])
+            yield said[-1]
+
+    try:
+        yield lines(), said
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

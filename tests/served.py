@@ -455,3 +455,11 @@ def _keys(folder: Path) -> Mapping[str, KeyPair]:
 
 
 _KEYS: Final = {name: make_key() for name in ("c1", "c2", "d1", "d2")}
+
+
+def without(config: str, heading: str) -> str:
+    """The configuration without the block that has this line."""
+    blocks = config.split("\n\n")
+    kept = [block for block in blocks if heading not in block]
+    assert len(kept) == len(blocks) - 1
+    return "\n\n".join(kept)

@@ -16,7 +16,7 @@ from tests.covers import covers
 _NUMBERS = st.integers(min_value=-(2**53) + 1, max_value=2**53 - 1) | st.floats(
     allow_nan=False, allow_infinity=False
 )
-_TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(
     st.none() | st.booleans() | _NUMBERS | _TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),

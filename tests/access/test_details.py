@@ -8,7 +8,7 @@ import pytest
 
 from abeyance.access.canonical import canonical_json
 from abeyance.access.details import MAX_LENGTH, MAX_OBJECTS, Detail, DetailsTypes
-from abeyance.access.members import Text, Whole, declare
+from abeyance.access.members import DeclaredType, Text, Whole, declare
 from abeyance.wire.errors import InvalidAuthorizationDetails
 from tests.access.examples import ACCOUNT, PAYMENT, TYPES, account, money, payment
 from tests.covers import covers
@@ -199,6 +199,18 @@ def test_an_indivisible_object_is_covered_by_its_equal_only() -> None:
     assert TYPES.covered([payment()], [payment()])
     for other in ("120.49", "120.5", "120.51"):
         assert not TYPES.covered([payment(other)], [payment("120.50")])
+
+
+@covers("EXT-NARROW-03")
+def test_an_indivisible_object_stays_whole_whatever_its_comparator_would_allow() -> None:
+    whole, apart = (
+        DetailsTypes([DeclaredType("account", "Account", ACCOUNT.members, divisible=divisible)])
+        for divisible in (False, True)
+    )
+    asked = [account("read", "transfer")]
+    assert apart.covered([account("read")], asked)
+    assert not whole.covered([account("read")], asked)
+    assert whole.covered(asked, asked)
 
 
 @covers("EXT-REVISE-09", "SEC-UI-11")

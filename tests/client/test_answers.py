@@ -70,7 +70,7 @@ def test_after_success_nothing_more_is_sent_and_the_token_stays(kit: Kit) -> Non
     assert len(kit.server.seen) == sent
 
 
-@covers("T-228", "DTR-RD-26", "DTR-RD-27", "DTR-ERR-03", "CM-03", "CM-04")
+@covers("T-228", "DTR-RD-26", "CM-03", "CM-04")
 @pytest.mark.parametrize(
     ("code", "state"),
     [
@@ -128,7 +128,7 @@ def test_a_deferred_response_counts_with_any_status(kit: Kit, status: int) -> No
     held.wait()
 
 
-@covers("T-230", "DTR-RESP-01")
+@covers("T-230")
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize(
     "members",
@@ -246,11 +246,11 @@ def test_a_deferral_code_that_cannot_be_sent_is_malformed(kit: Kit, code: Any) -
         kit.request()
 
 
-@covers("T-248", "DTR-RESP-06", "DTR-OK-02")
+@covers("T-248", "DTR-RESP-06")
 def test_the_life_of_the_code_never_becomes_the_life_of_the_token(kit: Kit) -> None:
     held = kit.defer(expires_in=86_400)
     kit.server.says(granted(expires_in=120))
-    held.wait().expires_at == kit.time.wall + timedelta(seconds=120)
+    assert held.wait().expires_at == kit.time.wall + timedelta(seconds=120)
 
     held = kit.defer(expires_in=86_400)
     kit.server.says(granted(expires_in=None))

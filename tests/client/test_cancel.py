@@ -24,7 +24,7 @@ from tests.client.fakes import ACCESS_TOKEN, CODE, Kit, answer, cut, error, gran
 from tests.covers import covers
 
 
-@covers("DTR-CANC-01", "DTR-CANC-11")
+@covers("DTR-CANC-11")
 def test_a_cancelled_request_is_polled_no_more(kit: Kit, tmp_path: Path) -> None:
     held = kit.defer()
     held.save(tmp_path / "state")
@@ -100,7 +100,7 @@ def test_a_cancellation_that_is_not_confirmed_is_no_success_and_ends_nothing(kit
     held.wait()
 
 
-@covers("T-246", "DTR-CANC-04")
+@covers("T-246")
 def test_a_token_that_was_delivered_is_not_said_to_be_cancelled(kit: Kit) -> None:
     client = kit.client()
     held = kit.defer(client=client)
@@ -131,7 +131,7 @@ _DETAILS: list[Mapping[str, Any]] = [
 ]
 
 
-@covers("T-249", "EXT-NARROW-02", "EXT-NARROW-04")
+@covers("T-249", "EXT-NARROW-04")
 @pytest.mark.parametrize("wait", [True, False])
 def test_what_is_missing_is_computed(kit: Kit, wait: bool) -> None:
     asked: dict[str, Any] = {
@@ -163,7 +163,7 @@ def test_what_is_missing_is_computed(kit: Kit, wait: bool) -> None:
     assert kit.server.revocations == []
 
 
-@covers("T-249", "EXT-NARROW-02")
+@covers("T-249")
 def test_what_the_server_does_not_tell_is_as_asked(kit: Kit) -> None:
     kit.server.says(granted())
     token = kit.request(scope="a", authorization_details=_DETAILS, on_partial="reject")

@@ -9,6 +9,7 @@ import pytest
 
 from abeyance.client import (
     Access,
+    Authentication,
     Client,
     ClientError,
     ClientSecretBasic,
@@ -35,6 +36,7 @@ from tests.client.fakes import (
     Kit,
     answer,
     cut,
+    error,
     granted,
     pending,
 )
@@ -53,6 +55,39 @@ def test_a_poll_has_the_grant_type_and_the_code_and_nothing_else(kit: Kit) -> No
         assert poll.headers["content-type"] == "application/x-www-form-urlencoded"
         assert poll.form == [("grant_type", names.GRANT_DEFERRED), ("deferral_code", CODE)]
         assert poll.host == "as.test"
+
+
+@covers("DTR-INV-05", "DTR-RESP-07")
+@pytest.mark.parametrize("code", ["a", "a b+c%20&d=e", '"q"\\', "eyJhbGciOiJ9.e30.", "~" * 4000])
+def test_the_code_is_opaque_and_travels_as_it_is(kit: Kit, code: str) -> None:
+    kit.server.says(error("authorization_pending", deferral_code=code), pending(), granted())
+    held = kit.request()
+    assert not isinstance(held, Token)
+    held.wait()
+    assert {poll["deferral_code"] for poll in kit.server.polls} == {code}
+
+
+@covers("DTR-SEC-02")
+@pytest.mark.parametrize(
+    ("authentication", "bound", "told"),
+    [
+        (ClientSecretBasic(CLIENT_SECRET), False, True),
+        (ClientSecretPost(CLIENT_SECRET), False, True),
+        (ClientSecretPost(CLIENT_SECRET), True, False),
+        (PrivateKeyJwt(generate_key()), False, False),
+    ],
+)
+def test_a_client_with_a_secret_is_advised_to_bind(
+    kit: Kit,
+    authentication: Authentication,
+    bound: bool,
+    told: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "abeyance.client")
+    key = generate_key() if bound else None
+    kit.defer(client=kit.client(authentication=authentication, dpop_key=key))
+    assert ("not bound to a key" in caplog.text) is told
 
 
 @covers("DTR-PRIV-02", "T-225")

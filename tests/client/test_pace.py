@@ -51,7 +51,7 @@ def test_jitter_only_lengthens_and_by_a_tenth_at_most(kit: Kit) -> None:
     assert all(10 < gap <= 11 for gap in kit.server.gaps())
 
 
-@covers("T-226", "DTR-POLL-02", "DTR-RD-05", "DTR-RD-13", "CM-05")
+@covers("T-226", "DTR-POLL-02", "DTR-RD-13", "CM-05")
 def test_each_slow_down_adds_five_seconds_for_good(kit: Kit) -> None:
     held = kit.defer(interval=5)
     kit.server.says(pending(), slow_down(), pending(), pending(), slow_down(), pending(), granted())
@@ -59,7 +59,7 @@ def test_each_slow_down_adds_five_seconds_for_good(kit: Kit) -> None:
     assert kit.server.gaps() == [5, 10, 10, 10, 15, 15]
 
 
-@covers("T-244", "EXT-WAIT-08", "DTR-POLL-06", "DTR-INV-06")
+@covers("T-244", "EXT-WAIT-08", "DTR-POLL-06")
 def test_polling_alone_succeeds(kit: Kit) -> None:
     held = kit.defer(interval=5)
     kit.server.says(*[pending()] * 20, granted())
@@ -280,9 +280,9 @@ def test_bad_numbers_never_make_a_hot_loop(interval: object, expires_in: object)
     held = kit.request()
     assert not isinstance(held, Token)
     with pytest.raises((StillPending, Expired)):
-        held.wait(timeout=1000)
+        held.wait(timeout=100)
     assert all(gap >= 5 for gap in kit.server.gaps())
-    assert len(kit.server.polls) <= 200
+    assert len(kit.server.polls) <= 20
     kit.close()
 
 

@@ -51,7 +51,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "agent.pending"
 
 
-@covers("T-236", "DTR-INV-03", "CM-09")
+@covers("T-236", "CM-09")
 @pytest.mark.parametrize("other_key", [None, generate_key()])
 def test_another_process_goes_on_with_the_same_code_key_and_endpoint(
     kit: Kit, path: Path, other_key: KeyPair | None
@@ -254,7 +254,7 @@ def test_a_key_file_is_made_once_and_kept(kit: Kit, path: Path, tmp_path: Path) 
     assert seal.path.exists()
 
 
-@covers("DTR-PRIV-01", "T-236")
+@covers("T-236")
 @pytest.mark.parametrize("end", ["access_denied", "expired_token", "invalid_grant", "token"])
 def test_the_file_goes_when_the_request_has_ended(kit: Kit, path: Path, end: str) -> None:
     kit.defer().save(path)
@@ -340,7 +340,7 @@ def test_a_clock_that_was_set_back_does_not_lengthen_the_life(kit: Kit, path: Pa
     assert kit.time.ticks - began == 600
 
 
-@covers("T-250", "DTR-RD-12")
+@covers("T-250")
 @pytest.mark.parametrize(
     "lost",
     [

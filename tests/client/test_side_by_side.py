@@ -21,6 +21,7 @@ from abeyance.client import (
     Progress,
     StillPending,
     Token,
+    revoking,
 )
 from tests.client.fakes import (
     CLIENT_SECRET,
@@ -28,6 +29,7 @@ from tests.client.fakes import (
     FakeServer,
     FakeTime,
     Kit,
+    cut,
     deferred,
     error,
     granted,
@@ -191,10 +193,13 @@ async def test_a_task_cancelled_during_a_poll_may_have_lost_its_answer() -> None
 
 
 @covers("T-246")
-async def test_cancel_wakes_a_task_that_waits() -> None:
+@pytest.mark.parametrize("faults", [0, 2])
+async def test_cancel_wakes_a_task_that_waits(faults: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revoking, "BETWEEN", timedelta(milliseconds=1))
     server = FakeServer(FakeTime())
     client = async_client(server)
     held = await defer_async(client, server)
+    server.revoking.extend([cut] * faults)
     task = asyncio.create_task(held.wait())
     await asyncio.sleep(0.01)
     await held.cancel()

@@ -110,8 +110,16 @@ async def shoot(page: Page, name: str) -> None:
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
+@pytest.fixture(scope="module")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
 @pytest.fixture
-async def windows(tmp_path: Path, chromium: Path) -> AsyncIterator[Windows]:
+async def windows(tmp_path: Path, browser: Browser) -> AsyncIterator[Windows]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         issuer = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -119,7 +127,9 @@ async def windows(tmp_path: Path, chromium: Path) -> AsyncIterator[Windows]:
             referrers: list[str] = []
 
             async def app(scope: Any, receive: Any, send: Any) -> None:
-                referrers.extend(scope["path"] for name, _ in scope["headers"] if name == b"referer")
+                referrers.extend(
+                    scope["path"] for name, _ in scope["headers"] if name == b"referer"
+                )
                 await served.app(scope, receive, send)
 
             config = uvicorn.Config(
@@ -129,15 +139,10 @@ async def windows(tmp_path: Path, chromium: Path) -> AsyncIterator[Windows]:
             with _without_signals(server):
                 running = asyncio.ensure_future(server.serve(sockets=[listening]))
             try:
-                async with async_playwright() as playwright:
-                    browser = await playwright.chromium.launch(
-                        executable_path=chromium, args=["--no-sandbox"]
-                    )
-                    found = Windows(browser, served, issuer)
-                    yield found
-                    for context in found.contexts:
-                        await context.close()
-                    await browser.close()
+                found = Windows(browser, served, issuer)
+                yield found
+                for context in found.contexts:
+                    await context.close()
                 assert found.wrongs == []
                 assert referrers == []
             finally:

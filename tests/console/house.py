@@ -224,7 +224,6 @@ class Tab:
 
     served: Served
     cookies: dict[str, str] = field(default_factory=dict)
-    address: str = "192.0.2.1"
     given: list[str] = field(default_factory=list)  # every Set-Cookie line
 
     async def get(self, path: str, *, follow: bool = True, method: str = "GET") -> PageSeen:
@@ -239,7 +238,7 @@ class Tab:
         fields: Mapping[str, str] | bytes,
         *,
         headers: Mapping[str, str] | None = None,
-        follow: bool = True,
+        follow: bool = False,
     ) -> PageSeen:
         """Send a form. `headers` take the place of those that say where it came from."""
         body = fields if isinstance(fields, bytes) else urlencode(fields).encode()

@@ -61,6 +61,13 @@ async def open_request(page: Page, title: str = "Pay 120.00 EUR to Globex Hostin
     await expect(page.get_by_role("heading", level=1)).to_contain_text(title)
 
 
+async def press(page: Page, name: str) -> None:
+    """Bring what decides into view, wait until it is active, press it."""
+    button = page.get_by_role("button", name=name)
+    await button.scroll_into_view_if_needed()
+    await button.click()
+
+
 async def decided(page: Page, heading: str) -> None:
     await expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
@@ -97,7 +104,7 @@ async def test_a_reviewer_approves_less(windows: Windows, size: str) -> None:
     code = await windows.served.s1.defer(
         authorization_details=[EXPORT, PAYMENT], scope="read write", resource=LEDGER
     )
-    page = await windows.sign_in(size=size)
+    page = await windows.sign_in(size=size, expected=(400,))
     await open_request(page, "Export customers, invoices, leads")
     await page.get_by_text("Approve less").click()
     await page.get_by_label("Export customers, invoices, leads").check()
@@ -117,8 +124,7 @@ async def test_a_reviewer_approves_less(windows: Windows, size: str) -> None:
     await decided(page, "Check what you would grant")
     await look(page, "preview", size)
     assert (await loaded(windows.served, code)).ballots == ()
-    button = page.get_by_role("button", name="Approve these 2 things and no more, for 15 minutes")
-    await button.click()
+    await press(page, "Approve these 2 things and no more, for 15 minutes")
     await decided(page, "Approved")
     await look(page, "approved-less", size)
     token = await windows.served.s1.poll(code)
@@ -143,7 +149,7 @@ async def test_a_reviewer_denies_and_shares_the_reason(windows: Windows, size: s
     await page.get_by_label("In your words").fill("Half of it\nis for next month.")
     await page.get_by_label("Share this reason").check()
     await look(page, "deny", size)
-    await page.get_by_role("button", name="Deny: Acme Billing Agent gets nothing").click()
+    await press(page, "Deny: Acme Billing Agent gets nothing")
     await decided(page, "Denied")
     await look(page, "denied", size)
     answer = await windows.served.s1.poll(code)
@@ -163,7 +169,7 @@ async def test_everything_works_without_script(windows: Windows, size: str) -> N
     await page.get_by_label("Pay 120.00 EUR").check()
     await page.get_by_label("1 hour").check()
     await page.get_by_role("button", name="Continue").click()
-    await page.get_by_role("button", name="Approve no more than this: Pay 120.00 EUR").click()
+    await press(page, "Approve no more than this: Pay 120.00 EUR")
     await decided(page, "Approved")
     token = await windows.served.s1.poll(code)
     assert token.json["authorization_details"] == [PAYMENT]
@@ -258,6 +264,7 @@ async def test_the_console_cannot_be_framed_and_cuts_its_opener(windows: Windows
 async def test_the_whole_way_can_be_gone_by_keyboard(windows: Windows, size: str) -> None:
     code = await ask(windows.served)
     page = await windows.open(size=size)
+    await expect(page.get_by_label("Name")).to_be_focused()
     await page.keyboard.type("rita")
     await page.keyboard.press("Tab")
     await page.keyboard.type("correct horse battery staple")
@@ -300,7 +307,7 @@ async def test_the_other_pages_are_fit_too(windows: Windows, size: str) -> None:
     await look(page, "own", size)
     await page.goto(windows.issuer + path)
     await page.evaluate("document.querySelector('input[name=seen]').value = 'sha-256:other'")
-    await page.get_by_role("button", name="Approve: Pay").click()
+    await press(page, "Approve: Pay")
     await decided(page, "Nothing was recorded")
     await look(page, "conflict", size)
     await page.goto(windows.issuer + "/console/nowhere")

@@ -18,6 +18,7 @@ from abeyance.pending.states import Denied, Outcome
 from abeyance.wire import errors
 from abeyance.wire.errors import OAuthError
 from abeyance.wire.reply import Reply
+from abeyance.wire.strict_json import JsonObject
 from tests.covers import covers
 from tests.pending.examples import HOME, INTERVAL, LIFE, NOW, SECOND, SECRET, held, snapshot
 
@@ -210,7 +211,12 @@ def test_no_answer_that_is_no_success_looks_like_one(reply: Reply) -> None:
 
 @covers("DTR-OK-01", "T-098", "M-31")
 def test_a_success_is_the_grants_own_and_unchanged() -> None:
-    answer = {"access_token": "x", "token_type": "DPoP", "expires_in": 300, "scope": "read"}
+    answer: JsonObject = {
+        "access_token": "x",
+        "token_type": "DPoP",
+        "expires_in": 300,
+        "scope": "read",
+    }
     reply = render_success(answer)
     assert (reply.status, body(reply), headers(reply)) == (200, answer, {})
 

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
 
-from abeyance.access.details import DetailsTypes
-from abeyance.access.members import Claim, Money, Text, declare
+from abeyance.access.details import Detail, DetailsTypes, Rendering
+from abeyance.access.members import Claim, DeclaredType, Money, Text, declare
+from abeyance.parties.client import ClientId
 from abeyance.pending import disclosure as module
 from abeyance.pending.disclosure import NOT_RENDERABLE, Disclosure, disclose, request_name
 from abeyance.pending.handles import Home
@@ -145,7 +146,7 @@ def detail_digest(detail: Mapping[str, Any]) -> str:
 
 
 CHANGED_SNAPSHOTS = {
-    "client id": replace(snapshot(ASKED), client="other"),
+    "client id": replace(snapshot(ASKED), client=ClientId("other")),
     "client name": snapshot(ASKED, client_name="Night  batch"),
     "grant type": replace(snapshot(ASKED), grant_type="refresh_token"),
     "subject": snapshot(ASKED, subject="user:1"),
@@ -247,19 +248,20 @@ def test_every_constraint_of_every_object_is_in_it() -> None:
         assert each in text
 
 
+@dataclass(frozen=True, slots=True)
+class Terse(DeclaredType):
+    """A type whose renderer forgets the amount."""
+
+    def render(self, value: Detail) -> Rendering:
+        return Rendering("Pay", ())
+
+
+TERSE = Terse("terse", "Pay", {"amount": Text()}, divisible=False)
+
+
 @covers("EXT-EVID-01", "OAUTH-RAR-12")
 def test_what_a_type_does_not_put_into_words_is_still_in_the_digest() -> None:
-    class Terse:
-        """A type whose renderer forgets the amount."""
-
-        name, divisible = "terse", False
-        validate = staticmethod(dict)
-        covers = parts = limits = narrow = staticmethod(lambda *_: ())
-
-        def render(self, value: Any) -> Any:
-            return replace(PAYMENT.render(payment()), title="Pay", facts=())
-
-    types = DetailsTypes([Terse()])
+    types = DetailsTypes([TERSE])
     one, other = (
         shown(asked=snapshot(access("", {"type": "terse", "amount": amount})), types=types)
         for amount in ("1", "1000000")

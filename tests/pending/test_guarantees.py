@@ -53,7 +53,7 @@ from abeyance.pending.states import (
     Redeemed,
     State,
 )
-from abeyance.pending.votes import Ballot, Grant, Refuse, Undecided, Verdict, weigh
+from abeyance.pending.votes import Ballot, Grant, Refuse, Undecided, weigh
 from abeyance.proofs.dpop import ProvenKey
 from abeyance.wire.base64url import parse_base64url
 from abeyance.wire.strict_json import JsonObject, parse_json_object
@@ -569,5 +569,5 @@ def fixed(held: Held) -> tuple[object, ...]:
     "T-254",
     "T-255",
 )
-class TestGuarantees(Guarantees.TestCase):  # type: ignore[misc]  # made by Hypothesis
+class TestGuarantees(Guarantees.TestCase):  # type: ignore[misc, valid-type]  # by Hypothesis
     settings = settings(max_examples=60, stateful_step_count=40)

@@ -1,4 +1,4 @@
-"""The table of states, cell by cell, and what the clock makes of it (DTR-POLL-03; readings 1, 3)."""
+"""The table of states, cell by cell, and what the clock makes of it (readings 1 and 3)."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from abeyance.proofs.dpop import verify_proof
 from abeyance.proofs.jwk import KeyPair
-from abeyance.proofs.jws import MAX_TOKEN, is_signed_by
+from abeyance.proofs.jws import MAX_TOKEN, BadToken, is_signed_by, read_typ
 from abeyance.wire.base64url import parse_base64url, render_base64url
 from tests.covers import covers
 from tests.proofs.forge import (
@@ -461,6 +461,14 @@ def test_what_is_too_long_is_refused_before_it_is_decoded(entry: Entry) -> None:
         assert tracemalloc.get_traced_memory()[1] < 64 * 1024
     finally:
         tracemalloc.stop()
+
+
+@covers("OAUTH-JWT-06")
+def test_a_kind_is_compared_in_lower_case_of_ascii_alone() -> None:
+    assert read_typ({}) is None
+    assert read_typ({"typ": "application/AT+JWT"}) == "at+jwt"
+    with pytest.raises(BadToken):
+        read_typ({"typ": "\u212awt"})
 
 
 @both

@@ -4,15 +4,7 @@ from pathlib import Path
 
 from abeyance.server.declared import invite_first_administrator
 from tests.covers import covers
-from tests.served import CONFIG, serve
-
-
-def without(config: str, heading: str) -> str:
-    """The configuration without the block that has this line."""
-    blocks = config.split("\n\n")
-    kept = [block for block in blocks if heading not in block]
-    assert len(kept) == len(blocks) - 1
-    return "\n\n".join(kept)
+from tests.served import CONFIG, serve, without
 
 
 @covers(

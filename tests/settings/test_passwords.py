@@ -55,6 +55,16 @@ async def test_a_password_beyond_the_limit_is_wrong_even_with_the_right_beginnin
     assert await pool.verify(Secret(most + "x"), encoded) is Verdict.WRONG
 
 
+@covers("OAUTH-SEC-03")
+async def test_no_more_than_the_limit_is_ever_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    monkeypatch.setattr(passwords, "_matches", lambda _, text: lengths.append(len(text)))
+    pool = Passwords()
+    for encoded in (ENCODED, None):
+        await pool.verify(Secret("x" * 1_000_000), encoded)
+    assert lengths == [passwords.MAX_BYTES] * 2
+
+
 @pytest.mark.parametrize("password", ["", "eleven char", "x" * 1025, "ä" * 513])
 async def test_an_unfit_password_is_never_hashed(password: str) -> None:
     pool = Passwords()

@@ -10,10 +10,9 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar, assert_never
 
@@ -69,10 +68,19 @@ from abeyance.pending.states import (
 )
 from abeyance.pending.votes import Ballot, Grant, Refuse, ReviewPlan, Undecided, Verdict, weigh
 from abeyance.proofs.dpop import ProvenKey
-from abeyance.store.sqlite import SqliteStore
-from abeyance.store.suite.ground import ASKED, NOW, SHOP, a_ballot, a_snapshot, a_token, an_event
+from abeyance.store.sqlite import SqliteStore, requests
+from abeyance.store.suite.ground import (
+    ASKED,
+    NOW,
+    SHOP,
+    TICK,
+    a_ballot,
+    a_snapshot,
+    a_token,
+    an_event,
+)
 from tests.covers import covers
-from tests.store.test_broken import forget_clocks
+from tests.store.test_broken import forget_clocks, forget_versions
 from tests.store.test_powercut import FAST
 
 T = TypeVar("T")
@@ -316,9 +324,18 @@ class CoreAndStore(RuleBasedStateMachine):
             home, jti = data.draw(st.sampled_from(list(self.model.tokens)))
             self.apply(Change(home, (RevokeToken(jti, SHOP, self.now),)))
 
-    @rule(by=st.integers(1, 4000))
+    @rule(by=st.integers(1, 600))
     def pass_time(self, by: int) -> None:
         self.now += timedelta(seconds=by)
+
+    @rule(
+        key=keys,
+        deadline=st.sampled_from(["decide_by", "expires_at"]),
+        off=st.sampled_from([-TICK, timedelta(0), TICK]),
+    )
+    def come_to_a_deadline(self, key: Key, deadline: str, off: timedelta) -> None:
+        at: datetime = getattr(self.model.requests[key].held, deadline)
+        self.now = max(self.now, at + off)
 
     @rule()
     def reopen(self) -> None:
@@ -369,25 +386,23 @@ class CoreAndStore(RuleBasedStateMachine):
         self.no_request_is_redeemed_twice()
 
     def the_store_holds_what_the_model_holds(self) -> None:
-        async def read() -> None:
-            keys = list(self.model.requests)
-            known = list(self.model.requests.values())
-            held, loaded, documents = await asyncio.gather(
-                asyncio.gather(*(self.store.find_held(each.held.handle) for each in known)),
-                asyncio.gather(*(self.store.find_loaded(key) for key in keys)),
-                asyncio.gather(
-                    *(self.store._reader.run(partial(document_of, key=k)) for k in keys)
-                ),
-            )
-            assert loaded == known
-            assert held == [each.held for each in known]
-            self.found = dict(zip(keys, held, strict=True))
-            for key, document in zip(keys, documents, strict=True):
-                assert document == self.documents.setdefault(key, document)  # DTR-INV-04
-            for (home, jti), token in self.model.tokens.items():
-                assert await self.store.find_token(home, jti) == token
+        known = self.model.requests
 
-        self.run(read())
+        def read(db: apsw.Connection) -> list[tuple[Loaded | None, bytes]]:
+            return [(requests.find_loaded(db, key), document_of(db, key)) for key in known]
+
+        async def polls() -> list[Held | None]:
+            return [await self.store.find_held(each.held.handle) for each in known.values()]
+
+        self.found = dict(zip(known, self.run(polls()), strict=True))
+        assert self.found == {key: each.held for key, each in known.items()}
+        for key, (loaded, document) in zip(
+            known, self.run(self.store._reader.run(read)), strict=True
+        ):
+            assert loaded == known[key]
+            assert document == self.documents.setdefault(key, document)  # DTR-INV-04
+        tokens = self.run(self.store._reader.run(lambda db: tokens_of(db, self.model.tokens)))
+        assert tokens == list(self.model.tokens.values())
 
     def what_waits_is_what_is_open_and_undecided_in_time(self) -> None:
         for reviewer in ("ann", "eve"):
@@ -440,6 +455,12 @@ class CoreAndStore(RuleBasedStateMachine):
             assert isinstance(self.model.requests[key].held.state, Redeemed)
 
 
+def tokens_of(
+    db: apsw.Connection, places: Iterable[tuple[Home, bytes]]
+) -> list[TokenRecord | None]:
+    return [requests.find_token(db, home, jti) for home, jti in places]
+
+
 def document_of(db: apsw.Connection, key: Key) -> bytes:
     [[document]] = db.execute(
         "SELECT CAST(document AS BLOB) FROM snapshot WHERE home = ? AND n = ?", (key.home, key.n)
@@ -449,7 +470,7 @@ def document_of(db: apsw.Connection, key: Key) -> bytes:
 
 
 MODEL: Final = settings(
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "30")),
+    max_examples=int(os.environ.get("MODEL_EXAMPLES", "25")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -471,11 +492,15 @@ def test_the_store_does_what_the_core_says_whatever_the_moves() -> None:
     run_state_machine_as_test(CoreAndStore, settings=MODEL)
 
 
-def test_the_machine_notices_a_store_that_forgets_the_clock(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("breaks", [forget_clocks, forget_versions])
+def test_the_machine_notices_that_a_safeguard_is_gone(
+    monkeypatch: pytest.MonkeyPatch, breaks: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    forget_clocks(monkeypatch)
+    breaks(monkeypatch)
     with pytest.raises((AssertionError, ExceptionGroup)):
         run_state_machine_as_test(
-            CoreAndStore, settings=settings(MODEL, max_examples=300, phases=[Phase.generate])
+            CoreAndStore,
+            settings=settings(
+                MODEL, max_examples=500, phases=[Phase.generate], report_multiple_bugs=False
+            ),
         )

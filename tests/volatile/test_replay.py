@@ -1,4 +1,4 @@
-"""Replay memory: a mark is taken once, for as long as its proof could come again (OAUTH-DPOP-12)."""
+"""Replay memory: a mark is taken once, while its proof could come again (OAUTH-DPOP-12)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -54,7 +54,7 @@ async def test_the_same_jti_of_another_key_client_or_kind_is_another_mark() -> N
 
 @covers("OAUTH-DPOP-12")
 async def test_nothing_is_forgotten_before_its_proof_is_dead() -> None:
-    for offset in range(0, 25):
+    for offset in range(25):
         memory = LocalReplayMemory()
         until = NOW + offset * SECOND + timedelta(milliseconds=700)
         assert await memory.use(mark(until=until), now=NOW)

@@ -125,7 +125,7 @@ def token(
     if timeout is not None and not 0 <= timeout <= 1e9:
         raise BadCall("--timeout", "is no sensible number of seconds", "Leave it out to wait.")
     authentication = _authentication(client_secret_file, secret_in_body, private_key, alg)
-    key = _proof_key(dpop, dpop_key, alg, output)
+    key = _proof_key(dpop, dpop_key, output)
     asked = {
         "scope": scope,
         "resource": resource,
@@ -158,7 +158,9 @@ def token(
         return NO
     if isinstance(got, int):
         return got
-    print(_render(got, output, show_key=dpop_key is None))
+    # A key that stands in no file of the caller's would be lost with this process.
+    in_file = dpop_key is not None and key is not None and got.dpop_key == key
+    print(_render(got, output, show_key=not in_file))
     return OK
 
 
@@ -281,7 +283,7 @@ def _authentication(
     return ClientSecretPost(text) if in_body else ClientSecretBasic(text)
 
 
-def _proof_key(dpop: bool, path: Path | None, alg: str | None, output: Output) -> KeyPair | None:
+def _proof_key(dpop: bool, path: Path | None, output: Output) -> KeyPair | None:
     if not dpop:
         if path is not None:
             raise BadCall("--dpop-key", "is given with --no-dpop", "Leave one of them out.")
@@ -303,7 +305,7 @@ def _proof_key(dpop: bool, path: Path | None, alg: str | None, output: Output) -
                 "--dpop-key", f"cannot be written ({fault.strerror})", "Name another place."
             ) from None
         return made
-    return _read_key("--dpop-key", path, alg)
+    return _read_key("--dpop-key", path, None)
 
 
 def _read_key(argument: str, path: Path, alg: str | None) -> KeyPair:

@@ -189,11 +189,11 @@ class AsyncClient:
         if self._sleep is not None:
             await self._sleep(seconds)
             return
-        woken = anyio.Event()
-        if handle is not None:
-            handle._woken = woken
+        woken = anyio.Event() if handle is None else handle._woken
         with anyio.move_on_after(seconds):
             await woken.wait()
+            if handle is not None:
+                handle._woken = anyio.Event()
 
 
 class AsyncPendingToken:

@@ -273,7 +273,6 @@ class Pursuit:
                 self._pace = self._pace.slowed(retry_after)
                 self.held = replace(self.held, penalties=self._pace.penalties)
                 log.info("server asked to slow down")
-                yield Keep(self.held)
             case answers.Passing() | answers.NonceWanted():
                 self._state, self._description = Waiting.UNREACHABLE, None
                 self._pace = self._pace.failed(retry_after)
@@ -285,6 +284,8 @@ class Pursuit:
             case _:
                 assert_never(answer)
         self._schedule()
+        if isinstance(answer, answers.TooFast):
+            yield Keep(self.held)
         return self.progress(polled=True)
 
     def _receive(self, granted: answers.Granted) -> Flow[Token]:

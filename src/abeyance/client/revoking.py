@@ -15,7 +15,7 @@ from abeyance.wire.secret import Secret
 
 # Repeats are harmless (DTR-CANC-06, -11), and a caller who cancels wants it done.
 ATTEMPTS: Final = 3
-_BETWEEN: Final = timedelta(seconds=1)
+BETWEEN: Final = timedelta(seconds=1)
 
 
 def revoke_token(link: Link, token: Token) -> Flow[None]:
@@ -44,7 +44,7 @@ def revoke(
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
-            yield Pause(_BETWEEN.total_seconds() * 2 ** (attempt - 1))
+            yield Pause(BETWEEN.total_seconds() * 2 ** (attempt - 1))
         reply = yield from link.call(metadata.revocation_endpoint, parameters, key=key)
         if isinstance(reply, Unanswered):
             reason = reply.why

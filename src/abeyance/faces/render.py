@@ -36,7 +36,7 @@ def render_opened(face: Face, opened: Opened, now: datetime) -> Reply:
     interval = whole_seconds(held.interval)
     members: JsonObject = {
         face.parameter: opened.code.reveal(),
-        names.EXPIRES_IN: int((held.expires_at - now).total_seconds()),
+        names.EXPIRES_IN: round((held.expires_at - now).total_seconds()),
         names.INTERVAL: interval,
     }
     return Reply(400, _error_body(face.pending, members), (_retry_after(interval),))

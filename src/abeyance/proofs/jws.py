@@ -101,6 +101,7 @@ def read_typ(header: JsonObject) -> str | None:
     typ = header.get("typ")
     if "typ" not in header:
         return None
+    # ASCII first: lower case also maps a foreign letter (the Kelvin sign) onto one of ours.
     if not isinstance(typ, str) or not typ.isascii():
         raise BadToken("the typ is not a string")
     return typ.lower().removeprefix("application/")

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from abeyance.acts.house import Clock, House
-from abeyance.server.http import JSON, NEVER_STORED, Endpoint, Receive, Scope, Send, send_reply
+from abeyance.server.http import Endpoint, Receive, Scope, Send, json_fields, send_reply
 from abeyance.server.settings import Settings
 from abeyance.server.wiring import open_house, open_routes
 from abeyance.wire.reply import Reply
@@ -76,7 +76,8 @@ class Abeyance:
                     await self._console({**scope, "root_path": root + prefix}, receive, send)
                     return
         reply = _CLOSED if self.house is None else _NOT_FOUND
-        await send_reply(scope, send, reply, (JSON, *NEVER_STORED))
+        https = self._settings.issuer.startswith("https:")
+        await send_reply(scope, send, reply, json_fields(https=https))
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -48,7 +48,7 @@ _NAMES: Final = frozenset(
     value
     for name, value in vars(names).items()
     if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z_]+", value)
-)
+) | {"code", "refresh_token"}  # secrets, though no grant of ours reads them yet
 
 JSON: Final = (b"content-type", b"application/json")
 NEVER_STORED: Final = (
@@ -57,6 +57,12 @@ NEVER_STORED: Final = (
     (b"x-content-type-options", b"nosniff"),
 )
 HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def json_fields(*, https: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """The fields of every JSON answer that is not a public document (OAUTH-HTTP-05, -10)."""
+    return (JSON, *NEVER_STORED, *((HSTS,) if https else ()))
+
 
 _log = structlog.get_logger("abeyance.http")
 
@@ -138,7 +144,7 @@ class BackChannel:
     def __init__(self, url: str, answer: Callable[[ClientRequest], Awaitable[Reply]]) -> None:
         self._url = url
         self._answer = answer
-        self._fixed = (JSON, *NEVER_STORED, *((HSTS,) if url.startswith("https:") else ()))
+        self._fixed = json_fields(https=url.startswith("https:"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

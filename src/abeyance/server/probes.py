@@ -1,36 +1,45 @@
 """Is it alive, is it ready? Nothing else is told (SEC-OPS-10)."""
 
 from abeyance.acts.house import House
-from abeyance.server.http import JSON, NEVER_STORED, Receive, Scope, Send, send_reply
+from abeyance.faces import render_error
+from abeyance.server.http import Receive, Scope, Send, json_fields, send_reply
 from abeyance.store.ports import StoreAway
+from abeyance.wire.errors import WrongMethod
 from abeyance.wire.reply import Reply, render_json
 
 
 class Live:
     """The process answers."""
 
+    __slots__ = ("_fixed",)
+
+    def __init__(self, *, https: bool) -> None:
+        self._fixed = json_fields(https=https)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await _send(scope, send, 200, {"status": "ok"})
+        await send_reply(scope, send, _word(scope, 200, {"status": "ok"}), self._fixed)
 
 
 class Ready:
     """The store can be read and written."""
 
-    __slots__ = ("_house",)
+    __slots__ = ("_fixed", "_house")
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, *, https: bool) -> None:
         self._house = house
+        self._fixed = json_fields(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._house.store.check()
         except StoreAway:
-            await _send(scope, send, 503, {"status": "unavailable", "store": "away"})
+            reply = _word(scope, 503, {"status": "unavailable", "store": "away"})
         else:
-            await _send(scope, send, 200, {"status": "ok", "store": "ok"})
+            reply = _word(scope, 200, {"status": "ok", "store": "ok"})
+        await send_reply(scope, send, reply, self._fixed)
 
 
-async def _send(scope: Scope, send: Send, status: int, body: dict[str, str]) -> None:
+def _word(scope: Scope, status: int, body: dict[str, str]) -> Reply:
     if scope["method"] not in ("GET", "HEAD"):
-        status, body = 405, {"status": "use GET"}
-    await send_reply(scope, send, Reply(status, render_json(body)), (JSON, *NEVER_STORED))
+        return render_error(WrongMethod("GET, HEAD"))
+    return Reply(status, render_json(body))

@@ -133,5 +133,9 @@ def _endpoints(house: House, settings: Settings) -> Mapping[str, Endpoint]:
     return MappingProxyType(
         below
         | {places.path + path: endpoint for path, endpoint in below.items()}
-        | {places.well_known: metadata, "/livez": Live(), "/readyz": Ready(house)}
+        | {
+            places.well_known: metadata,
+            "/livez": Live(https=https),
+            "/readyz": Ready(house, https=https),
+        }
     )

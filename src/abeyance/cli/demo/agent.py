@@ -3,53 +3,40 @@
     python -m abeyance.cli.demo.agent FOLDER ISSUER
 
 It asks for one payment, saves its handle sealed, and waits. Started again, it finds
-the handle and goes on waiting: there is no second request.
+the handle and goes on waiting: there is no second request. Its DPoP key travels in
+the handle, so the process that is started again is the same holder.
 """
 
 import sys
 from pathlib import Path
 
-from abeyance.cli.demo.stage import CLIENT
-from abeyance.client import Client, ClientSecretBasic, PendingToken, Progress
+from abeyance.cli.demo.narrator import Narrator
+from abeyance.cli.demo.requests import LARGE, STATE
+from abeyance.cli.demo.stage import CLIENT, tapped
+from abeyance.client import Client, ClientSecretBasic, PendingToken, generate_key
 from abeyance.wire.secret import Secret
-
-LARGE = {
-    "type": "payment",
-    "amount": {"amount": "480.00", "currency": "EUR"},
-    "creditor": "Northwind Paper",
-    "reference": "INV-2291",
-    "reason": "Paper for the third quarter, ordered by the office.",
-}
-STATE = "agent.pending"
 
 
 def main(folder: Path, issuer: str) -> int:
-    secret = Secret((folder / "client-secret").read_text())
-    from abeyance.client import generate_key
-
-    with Client(issuer, CLIENT, ClientSecretBasic(secret), dpop_key=generate_key()) as client:
-        state = folder / STATE
+    """Ask or resume, wait, and say what came of it."""
+    narrator = Narrator(sys.stdout)
+    secret, state = Secret((folder / "client-secret").read_text()), folder / STATE
+    with Client(
+        issuer, CLIENT, ClientSecretBasic(secret), dpop_key=generate_key(), http=tapped(narrator)
+    ) as client:
         if state.exists():
-            _tell("a saved handle is here: going on with it")
             pending = client.resume(state)
+            narrator.by("agent", "a sealed handle is here: going on with it, nothing asked anew")
         else:
             answer = client.request_token(authorization_details=[LARGE])
             if not isinstance(answer, PendingToken):
-                raise SystemExit("the server answered at once")
+                return 1
+            answer.save(state)
             pending = answer
-            pending.save(state)
-            _tell("not yet; the handle is saved, sealed")
-        token = pending.wait(on_progress=_progress)
-        _tell(f"token: {token.token_type}, for {token.authorization_details[0]['amount']}")
+            narrator.by("agent", "the handle is saved, sealed, for whoever goes on after me")
+        token = pending.wait()
+        narrator.by("agent", f"granted  {token.authorization_details[0]['amount']}")
     return 0
-
-
-def _progress(progress: Progress) -> None:
-    _tell(f"waiting ({progress.state.name.lower()})")
-
-
-def _tell(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

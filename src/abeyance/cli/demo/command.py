@@ -28,12 +28,14 @@ def demo(*, auto: bool = False) -> int:
     """
     auto = auto or os.environ.get("AUTO", "").lower() in _YES or not sys.stdin.isatty()
     narrator = Narrator(sys.stdout)
-    with tempfile.TemporaryDirectory(prefix="abeyance-demo-") as folder:
-        with open_stage(Path(folder)) as stage:
-            reviewer: Reviewer = Script(stage) if auto else Person(stage, narrator)
-            try:
-                as_told = tell(stage, narrator, reviewer)
-            except KeyboardInterrupt:
-                narrator.say("Stopped. The server and its folder are gone.")
-                return 130
-    return 0 if as_told else 1
+    with (
+        tempfile.TemporaryDirectory(prefix="abeyance-demo-") as folder,
+        open_stage(Path(folder)) as stage,
+    ):
+        reviewer: Reviewer = Script(stage, narrator) if auto else Person(stage, narrator)
+        try:
+            as_told = tell(stage, narrator, reviewer)
+        except KeyboardInterrupt:
+            narrator.say("Stopped. The server and its folder go now.")
+            return 130
+    return 0 if as_told or not auto else 1

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 
 _WIDTH: Final = 78
+_LONGEST: Final = 110  # of a parameter
 _SHOWN: Final = ("grant_type", "completion_mode", "authorization_details", "token", "deferral_code")
 _MASKED: Final = frozenset({"deferral_code", "access_token", "token", "client_secret"})
 # What each answer is in the draft ("DTR"; section numbers of the editors' copy) or its RFCs.
@@ -18,13 +19,16 @@ _SECTIONS: Final = {
     "slow_down": "too fast (DTR 6.6)",
     "access_denied": "no (DTR 6.6)",
     "expired_token": "too late (DTR 6.6)",
-    "200": "the token, bound to the agent's key (DTR 6.5, RFC 9449 5)",
-    "200 revoke": "withdrawn (DTR 8, RFC 7009)",
+    "token": "a token, bound to the agent's key (RFC 6749 5.1, RFC 9449 5)",
+    "collected": "decided: the token, once, bound to the agent's key (DTR 6.5.2)",
+    "revoked": "withdrawn (DTR 8.2)",
 }
 
 
 class Narrator:
     """Prints to one stream; may be used by several threads."""
+
+    STILL: Final = "still not (DTR 6.6)"
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -44,6 +48,10 @@ class Narrator:
     def show(self, *lines: str) -> None:
         """Print lines as they are, indented."""
         self._write(*(f"    {line}" for line in lines))
+
+    def relay(self, line: str) -> None:
+        """Print a line of another process's narrator as it is."""
+        self._write(line)
 
     def by(self, who: str, text: str) -> None:
         self._write(f"  [{who}] {text}")
@@ -68,10 +76,12 @@ class Narrator:
 
 def _request_lines(request: httpx2.Request) -> tuple[str, ...]:
     path = urlsplit(str(request.url)).path
-    fields = {name: value for name, value in parse_qsl(request.content.decode())}
+    fields = dict(parse_qsl(request.content.decode()))
     shown = [f"{name}={_masked(name, fields[name])}" for name in _SHOWN if name in fields]
-    proof = ["DPoP: (a proof by the agent's key)"] if "dpop" in request.headers else []
-    return (f"    → POST {path}", *(f"        {each}" for each in [*proof, *shown]))
+    head = ["Authorization: Basic (masked)"] if "authorization" in request.headers else []
+    if "dpop" in request.headers:
+        head.append("DPoP: (a proof by the agent's key)")
+    return (f"    → POST {path}", *(f"        {_cut(each)}" for each in [*head, *shown]))
 
 
 def _answer_lines(response: httpx2.Response) -> tuple[str, ...]:
@@ -90,12 +100,18 @@ def _answer_lines(response: httpx2.Response) -> tuple[str, ...]:
 
 
 def _meaning(response: httpx2.Response, body: dict[str, object]) -> str:
-    if response.status_code == 200:
-        return "200 revoke" if str(response.request.url).endswith("/revoke") else "200"
-    return f"{body.get('error')}{'+' if 'deferral_code' in body else ''}"
+    if response.status_code != 200:
+        return f"{body.get('error')}{'+' if 'deferral_code' in body else ''}"
+    if str(response.request.url).endswith("/revoke"):
+        return "revoked"
+    return "collected" if b"deferral_code" in response.request.content else "token"
 
 
 def _masked(name: str, value: str) -> str:
     if name in _MASKED:
         return f"{value[:4]}…(masked)"
     return value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

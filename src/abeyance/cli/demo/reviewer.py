@@ -44,7 +44,8 @@ class Person:
 class Script:
     """Rita as a script: it reads the pages and sends their forms, as a browser without script."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, narrator: Narrator) -> None:
+        self._narrator = narrator
         self._console = f"{stage.issuer}/console/"
         self._http = httpx2.Client(
             follow_redirects=True, headers={"Origin": stage.issuer, "Sec-Fetch-Site": "same-origin"}
@@ -54,6 +55,7 @@ class Script:
     def approve(self) -> None:
         url, page = self._newest()
         self._send(url, page.form("approve"), {})
+        self._narrator.by("rita", "approves it as asked")
 
     def approve_less(self, without: str) -> None:
         url, page = self._newest()
@@ -62,18 +64,21 @@ class Script:
         kept |= {"lifetime": form.radios["lifetime"][-1]}
         preview_url, preview = self._page(self._send(url, form, kept))
         self._send(preview_url, preview.form("less"), {})
+        self._narrator.by("rita", f"approves less: without {without}")
 
     def deny(self, reason: str) -> None:
         url, page = self._newest()
-        self._send(
-            url, page.form("deny"), {"preset": "own-words", "reason": reason, "share": "yes"}
-        )
+        why = {"preset": "own-words", "reason": reason, "share": "yes"}
+        self._send(url, page.form("deny"), why)
+        self._narrator.by("rita", f"denies it, and shares why: {reason}")
 
     def _newest(self) -> tuple[str, "Page"]:
         inbox = self._http.get(self._console)
         inbox.raise_for_status()
         found = _REQUEST.findall(inbox.text)
-        return self._page(self._http.get(urljoin(self._console, found[0])))
+        url, page = self._page(self._http.get(urljoin(self._console, found[0])))
+        self._narrator.by("rita", f"opens the console and reads: {page.title}")
+        return url, page
 
     def _page(self, response: httpx2.Response) -> tuple[str, "Page"]:
         response.raise_for_status()
@@ -104,6 +109,8 @@ class Page(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
+        self.title = ""
+        self._in_title = False
         self._forms: list[Form] = []
         self._box: str | None = None
 
@@ -117,6 +124,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
+        self._in_title = tag == "h1" or (self._in_title and tag in ("bdi", "span"))
         if tag == "form":
             self._forms.append(Form(given.get("action", "")))
         if not self._forms or "name" not in given:
@@ -134,6 +142,8 @@ class Page(HTMLParser):
             self._box = name
 
     def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title = " ".join(f"{self.title} {data}".split())
         if self._box is not None and data.strip():
             self._forms[-1].labels[self._box] = " ".join(data.split())
             self._box = None

@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-import httpx2
-
-from abeyance.cli.demo.agent import STATE
 from abeyance.cli.demo.narrator import Narrator
+from abeyance.cli.demo.requests import EXPORT, HUGE, REGRET, SMALL, STATE, Detail
 from abeyance.cli.demo.reviewer import Reviewer
-from abeyance.cli.demo.stage import CLIENT, Stage
+from abeyance.cli.demo.stage import CLIENT, Stage, tapped
 from abeyance.client import (
     AccessDenied,
     Client,
@@ -26,29 +24,6 @@ from abeyance.client import (
 
 _PATIENCE: Final = timedelta(minutes=10)  # for one decision of a person
 _REASON: Final = "Not from this account. Ask treasury."
-
-SMALL = {
-    "type": "payment",
-    "amount": {"amount": "12.50", "currency": "EUR"},
-    "creditor": "City Couriers",
-    "reference": "parcel 8841",
-}
-EXPORT = {
-    "type": "export",
-    "tables": ["invoices", "suppliers", "salaries"],
-    "reason": "To reconcile the quarter.",
-}
-HUGE = {
-    "type": "payment",
-    "amount": {"amount": "9900.00", "currency": "EUR"},
-    "creditor": "Unknown Holdings",
-    "reason": "SYSTEM: already approved by security, press Approve.",
-}
-REGRET = {
-    "type": "payment",
-    "amount": {"amount": "75.00", "currency": "EUR"},
-    "creditor": "City Couriers",
-}
 
 
 @dataclass(slots=True)
@@ -70,7 +45,13 @@ class _Telling:
 def tell(stage: Stage, narrator: Narrator, reviewer: Reviewer) -> bool:
     """Tell the whole story; `True` if every scene ended as told."""
     _introduce(stage, narrator)
-    with _client(stage, narrator) as client:
+    with Client(
+        stage.issuer,
+        CLIENT,
+        ClientSecretBasic(stage.secret),
+        dpop_key=stage.key,
+        http=tapped(narrator),
+    ) as client:
         telling = _Telling(stage, narrator, reviewer, client)
         for scene in (_at_once, _killed_and_resumed, _narrowed, _denied, _cancelled):
             scene(telling)
@@ -103,17 +84,18 @@ def _at_once(telling: _Telling) -> None:
 
 def _killed_and_resumed(telling: _Telling) -> None:
     narrator = telling.narrator
-    telling.narrator.scene(2, "480.00 EUR: not yet; the agent is killed, started again, resumes")
-    with _agent(telling) as (first, _said):
-        for line in first:
-            if line.startswith("waiting"):
+    narrator.scene(2, "480.00 EUR: not yet; the agent is killed, started again, resumes")
+    with _agent(telling) as (lines, _said):
+        for line in lines:
+            if Narrator.STILL in line:
                 break
-    narrator.by("demo", "kill -9: the waiting agent is gone")
+    narrator.by("demo", "kill -9: the waiting agent is gone; its request is not")
     telling.reviewer.approve()
+    narrator.by("demo", "the agent is started again")
     with _agent(telling) as (lines, said):
         for _line in lines:
             pass
-    telling.expect("token" in " ".join(said), "the agent that was started again got no token")
+    telling.expect("granted" in " ".join(said), "the agent that was started again got no token")
     telling.expect(not (telling.stage.folder / STATE).exists(), "a used handle was kept")
 
 
@@ -161,7 +143,7 @@ def _cancelled(telling: _Telling) -> None:
     telling.narrator.by("agent", "withdrawn: nobody can approve it any more")
 
 
-def _ask(telling: _Telling, detail: dict[str, Any]) -> PendingToken | None:
+def _ask(telling: _Telling, detail: Detail) -> PendingToken | None:
     answer = telling.client.request_token(authorization_details=[detail])
     telling.expect(isinstance(answer, PendingToken), "the server answered at once")
     return answer if isinstance(answer, PendingToken) else None
@@ -174,23 +156,11 @@ def _outcome(telling: _Telling, pending: PendingToken) -> Token | AccessDenied:
         return denied
 
 
-def _client(stage: Stage, narrator: Narrator) -> Client:
-    tap = httpx2.Client(event_hooks={"response": [lambda each: _tap(narrator, each)]})
-    return Client(
-        stage.issuer, CLIENT, ClientSecretBasic(stage.secret), dpop_key=stage.key, http=tap
-    )
-
-
-def _tap(narrator: Narrator, response: httpx2.Response) -> None:
-    response.read()
-    narrator.exchange(response)
-
-
 @contextmanager
 def _agent(telling: _Telling) -> Iterator[tuple[Iterator[str], list[str]]]:
     """Run the agent as a process; it is killed at the end of the block if it still runs."""
     stage = telling.stage
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603  # our own module, our own arguments
         [sys.executable, "-m", "abeyance.cli.demo.agent", str(stage.folder), stage.issuer],
         stdout=subprocess.PIPE,
         text=True,
@@ -201,8 +171,8 @@ def _agent(telling: _Telling) -> Iterator[tuple[Iterator[str], list[str]]]:
         if process.stdout is None:
             return
         for line in process.stdout:
-            said.append(line.strip())
-            telling.narrator.by("agent", said[-1])
+            said.append(line.rstrip())
+            telling.narrator.relay(said[-1])
             yield said[-1]
 
     try:

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from abeyance.faces import render_error
-from abeyance.server.http import HSTS, JSON, NEVER_STORED, Receive, Scope, Send, send_reply
+from abeyance.server.http import HSTS, JSON, Receive, Scope, Send, json_fields, send_reply
 from abeyance.wire.errors import WrongMethod
 from abeyance.wire.reply import Reply, render_json
 from abeyance.wire.strict_json import JsonObject
@@ -29,7 +29,7 @@ class Document:
             (b"x-content-type-options", b"nosniff"),
             *hsts,
         )
-        self._refusal = (JSON, *NEVER_STORED, *hsts)
+        self._refusal = json_fields(https=https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):

@@ -1,5 +1,6 @@
 """What every page of the console is given, and how a page becomes an answer."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,8 @@ from abeyance.server.console.pages import Pages
 from abeyance.server.console.refusals import SignInFirst
 from abeyance.server.console.sessions import Sessions, SignedIn, Visitor
 from abeyance.server.passwords import Passwords
-from abeyance.wire.base64url import parse_base64url, render_base64url
 
-_HOME_BYTES = 16
-_MOST_DIGITS = 9
+_REQUEST_ID = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +83,13 @@ class Desk:
 
 
 def render_request_id(key: Key) -> str:
-    """How a page names a request: where it lives, which is not what collects it."""
-    return f"{render_base64url(key.home)}.{key.n}"
+    """How a page names a request: where it lives, which is not what collects it.
+
+    In hexadecimal, so that not even the first characters are those of the code.
+    """
+    return f"{key.home.hex()}.{key.n}"
 
 
 def parse_request_id(text: str) -> Key | None:
-    home, dot, n = text.partition(".")
-    if not dot or not n.isascii() or not n.isdigit() or n.startswith("0") or len(n) > _MOST_DIGITS:
-        return None
-    try:
-        raw = parse_base64url(home)
-    except ValueError:
-        return None
-    return Key(Home(raw), int(n)) if len(raw) == _HOME_BYTES else None
+    found = _REQUEST_ID.fullmatch(text)
+    return None if found is None else Key(Home(bytes.fromhex(found[1])), int(found[2]))

@@ -91,6 +91,11 @@ class Disclosed:
         return tuple(item for item in self.items if item.kind == "resource")
 
     @property
+    def is_for_itself(self) -> bool:
+        """Does the client ask for itself, with no person behind the request?"""
+        return self.subject in (self.client_id, f"client:{self.client_id}")
+
+    @property
     def claims(self) -> tuple[tuple[str, str], ...]:
         """The client's own words, of all items."""
         return tuple(claim for item in self.items for claim in item.claims)

@@ -21,7 +21,7 @@ from abeyance.pending.request import Key
 from abeyance.server.console import choices, guard, news, refusals, standing
 from abeyance.server.console.choices import Mistaken, Seen
 from abeyance.server.console.desk import Desk, parse_request_id, render_request_id
-from abeyance.server.console.disclosed import Disclosed, draw, read_object
+from abeyance.server.console.disclosed import Disclosed, NotDrawable, draw, read_object
 from abeyance.server.console.forms import Fields
 from abeyance.server.console.refusals import Refused, SignInFirst
 from abeyance.server.console.sessions import SignedIn
@@ -183,7 +183,7 @@ async def _page(
 ) -> Response:
     granted = standing.granted_by(review.loaded.ballots, review.loaded.snapshot.asked)
     facts = _facts(desk, signed_in, review) | {
-        "drawn": draw(desk.pages, _shown(review)),
+        "drawn": draw(desk.pages, _shown_then(review)),
         "conflict": conflict,
         "fields": fields or {},
         "mistakes": mistakes or {},
@@ -220,6 +220,16 @@ def _facts(desk: Desk, signed_in: SignedIn, review: Review) -> dict[str, Any]:
 
 def _shown(review: Review) -> Disclosed:
     return read_object(review.disclosure.object)
+
+
+def _shown_then(review: Review) -> Disclosed:
+    """What to draw: once decided, what was shown then, whatever the types say today."""
+    if review.loaded.ballots and not review.decidable:
+        try:
+            return read_object(review.loaded.ballots[0].shown)
+        except NotDrawable:
+            pass
+    return _shown(review)
 
 
 def _as_shown(desk: Desk, review: Review, granted: Access) -> Disclosed:

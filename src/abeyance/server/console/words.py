@@ -35,6 +35,10 @@ def about(length: timedelta) -> str:
     return " ".join(_parts(seconds)[:2]) or "0 seconds"
 
 
+def age(length: timedelta) -> str:
+    return "less than a minute" if length < timedelta(minutes=1) else about(length)
+
+
 def instant(at: datetime) -> str:
     at = at.astimezone(UTC)
     return f"{at.day} {_MONTHS[at.month - 1]} {at:%Y, %H:%M:%S} UTC"
@@ -57,7 +61,7 @@ def countdown_tag(at: datetime, now: datetime) -> Markup:
 def age_tag(since: datetime, now: datetime) -> Markup:
     """The time that has passed; a script keeps it up to date."""
     return Markup('<time datetime="{}" data-passed>{}</time>').format(
-        since.astimezone(UTC).isoformat(timespec="seconds"), about(now - since)
+        since.astimezone(UTC).isoformat(timespec="seconds"), age(now - since)
     )
 
 

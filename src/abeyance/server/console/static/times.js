@@ -31,7 +31,8 @@ function refresh() {
     time.classList.toggle("soon", left < 5 * 60 * 1000);
   }
   for (const time of document.querySelectorAll("time[data-passed]")) {
-    say(time, about(now() - Date.parse(time.dateTime)));
+    const passed = now() - Date.parse(time.dateTime);
+    say(time, passed < 60 * 1000 ? "less than a minute" : about(passed));
   }
   for (const time of document.querySelectorAll("time[data-local]:not([data-told])")) {
     time.dataset.told = "";

@@ -1,0 +1,104 @@
+"""What every case stands on: the servers that it opens, and what one round of it tells."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.database import Watch
+from bench.load import Load, Told
+from bench.machine import Cores
+from bench.plan import Plan
+from bench.population import Caller, write_configuration
+from bench.process import Process
+from bench.talking import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the load on one server: what wrk told, and by how much the counters rose.
+
+    `each`: so many requests count as one.
+    """
+
+    told: Told
+    counted: Mapping[str, float]
+    each: int = 1
+
+    @property
+    def rate(self) -> float:
+        return self.told.requests / self.told.seconds / self.each
+
+    @property
+    def cpu_us(self) -> float:
+        """What the server's process computed for one, whoever else used its core."""
+        return self.counted["cpu_seconds"] / self.told.requests * self.each * 1e6
+
+
+def drive(server: Process, load: Callable[[], Told], *, each: int = 1) -> Run:
+    """Let the load loose on a server."""
+    before = server.counters()
+    told = load()
+    after = server.counters()
+    return Run(told, {name: after[name] - before[name] for name in after}, each)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One round of a case: the bare server and ours, one after the other."""
+
+    bare: Run
+    ours: Run
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.rate / self.bare.rate
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The ratio that the same work has on a core of its own."""
+        return self.bare.cpu_us / self.ours.cpu_us
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all cases stand on."""
+
+    plan: Plan
+    cores: Cores
+    load: Load
+    folder: Path
+    stack: ExitStack
+
+    def open_server(
+        self, name: str, callers: Sequence[Caller], *, decisions: bool = False
+    ) -> Process:
+        folder = self.folder / name
+        folder.mkdir()
+        configuration = write_configuration(folder, callers)
+        return self.stack.enter_context(
+            Process.shipped(self.cores.server, configuration, decisions=decisions)
+        )
+
+    def open_bare(self, answers: Sequence[Answer]) -> Process:
+        return self.stack.enter_context(Process.bare(self.cores.server, answers))
+
+    def watch(self, name: str) -> Watch:
+        watch = Watch(self.folder / name / "data" / "abeyance.db")
+        self.stack.callback(watch.close)
+        return watch
+
+
+class Case(ABC):
+    """One line of the table."""
+
+    name: str
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Start the servers, fill them, and look at what they answer."""
+
+    @abstractmethod
+    def measure(self) -> Pair:
+        """One round: the bare server, then this one, with the same requests."""

@@ -1,0 +1,53 @@
+"""How much is measured: the plan of `make bench`, and a quick one that tries the machinery."""
+
+from dataclasses import dataclass
+from typing import Final
+
+POLL_BASIC_1K: Final = "poll_basic_1k"
+POLL_BASIC_100K: Final = "poll_basic_100k"
+POLL_DPOP_1K: Final = "poll_dpop_1k"
+POLL_PRIVATE_KEY_JWT_1K: Final = "poll_private_key_jwt_1k"
+FIRST_REQUEST: Final = "first_request"
+FULL_CYCLE: Final = "full_cycle"
+
+CASES: Final = (
+    POLL_BASIC_1K,
+    POLL_BASIC_100K,
+    POLL_DPOP_1K,
+    POLL_PRIVATE_KEY_JWT_1K,
+    FIRST_REQUEST,
+    FULL_CYCLE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`few` and `many` are the numbers of waiting requests that the names call 1k and 100k."""
+
+    rounds: int
+    bare_seconds: int
+    case_seconds: int
+    few: int
+    many: int
+    clients: int
+    connections: int
+
+
+FULL: Final = Plan(
+    rounds=5,
+    bare_seconds=3,
+    case_seconds=4,
+    few=1_000,
+    many=100_000,
+    clients=100,
+    connections=32,
+)
+QUICK: Final = Plan(
+    rounds=1,
+    bare_seconds=1,
+    case_seconds=1,
+    few=100,
+    many=500,
+    clients=10,
+    connections=8,
+)

@@ -1,0 +1,99 @@
+"""The table, the verdicts, and the file."""
+
+import json
+from dataclasses import asdict
+
+from abeyance.wire.strict_json import JsonObject
+from bench import bars
+from bench.ground import Pair
+from bench.run import Line, Results
+from bench.weighing import WaitingRequest
+
+_COLUMNS = (
+    "case",
+    "ratio",
+    "of rounds",
+    "by CPU",
+    "per second",
+    "p50 ms",
+    "p99 ms",
+    "CPU us",
+    "bare/s",
+    "bare CPU us",
+)
+
+
+def render_table(results: Results) -> str:
+    rows = [_COLUMNS, *map(_row, results.lines.values())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, "", _weight(results.waiting_request)])
+
+
+def _row(line: Line) -> tuple[str, ...]:
+    ratios = [pair.ratio for pair in line.rounds]
+    return (
+        line.name,
+        f"{line.ratio:.3f}",
+        f"{min(ratios):.3f}-{max(ratios):.3f}",
+        f"{line.of(lambda pair: pair.cpu_ratio):.3f}",
+        f"{line.of(lambda pair: pair.ours.rate):,.0f}",
+        f"{line.of(lambda pair: pair.ours.told.p50_ms):.2f}",
+        f"{line.of(lambda pair: pair.ours.told.p99_ms):.2f}",
+        f"{line.of(lambda pair: pair.ours.cpu_us):.1f}",
+        f"{line.of(lambda pair: pair.bare.rate):,.0f}",
+        f"{line.of(lambda pair: pair.bare.cpu_us):.1f}",
+    )
+
+
+def _weight(one: WaitingRequest) -> str:
+    return (
+        f"a waiting request: {one.memory_bytes:,} B of memory, {one.database_bytes:,} B of"
+        f" database, of which {one.payload_bytes:,} B payload"
+    )
+
+
+def render_bars(results: Results) -> str:
+    return "\n".join(
+        f"{'reached' if bar.reached else 'MISSED '}  {bar.promise}: {bar.found}"
+        for bar in bars.judge(results)
+    )
+
+
+def render_results(results: Results, about: JsonObject) -> str:
+    """The file: `cases` and `waiting_request` as everybody reads them, and what is beside."""
+    document = {
+        "cases": [_case(line) for line in results.lines.values()],
+        "waiting_request": asdict(results.waiting_request),
+        "rounds": {line.name: list(map(_round, line.rounds)) for line in results.lines.values()},
+        "pending_polls_wrote": {name: asdict(each) for name, each in results.written.items()},
+        "bars": [asdict(bar) for bar in bars.judge(results)],
+        "about": about,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _case(line: Line) -> JsonObject:
+    return {
+        "name": line.name,
+        "ratio": round(line.ratio, 4),
+        "per_second": round(line.of(lambda pair: pair.ours.rate), 1),
+        "p50_ms": round(line.of(lambda pair: pair.ours.told.p50_ms), 3),
+        "p99_ms": round(line.of(lambda pair: pair.ours.told.p99_ms), 3),
+    }
+
+
+def _round(pair: Pair) -> JsonObject:
+    return {
+        "ratio": round(pair.ratio, 4),
+        "cpu_ratio": round(pair.cpu_ratio, 4),
+        "cpu_us": round(pair.ours.cpu_us, 2),
+        "bare_per_second": round(pair.bare.rate, 1),
+        "bare_cpu_us": round(pair.bare.cpu_us, 2),
+    }

@@ -1,0 +1,308 @@
+"""From settings to a server that answers: checks, socket, event loop, what the operator reads.
+
+`serve` is the command; `running_server` is the same server in a thread, for
+tests, the demonstration and the benchmark. Both run uvicorn with our protocol;
+what it does by default and we do not want is turned off here, not left to
+whoever types the command.
+"""
+
+import asyncio
+import os
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGINT, SIGTERM, signal
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+import abeyance
+from abeyance.acts.house import Clock, House
+from abeyance.keys import UnsafeKeys
+from abeyance.server.app import Abeyance
+from abeyance.server.declared import invite_first_administrator
+from abeyance.server.http import Endpoint
+from abeyance.server.logs import configure_logs
+from abeyance.server.protocol import StrictHttp
+from abeyance.server.settings import ConfigurationError, Listen, Settings
+from abeyance.store.ports import StoreAway, StoreInUse, StoreTooNew
+from abeyance.wire.secret import Secret
+
+if sys.platform == "win32":
+    new_event_loop = asyncio.new_event_loop
+else:
+    import resource
+
+    from uvloop import new_event_loop
+
+OK: Final = 0
+WRONG: Final = 2  # the configuration, or what it names, cannot be used
+
+# Longer than the minute that proxies keep an idle connection, so that they close it, not we.
+KEEP_ALIVE_SECONDS: Final = 75
+GRACEFUL_SECONDS: Final = 10
+BACKLOG: Final = 2048
+_DESCRIPTORS: Final = 65_536
+_PRIVATE_UMASK: Final = 0o077
+
+
+@dataclass(slots=True)
+class Running:
+    """A server that answers. `stop` may be called from any thread."""
+
+    settings: Settings
+    house: House
+    address: str
+    welcome: Secret | None  # the one-time link for the first administrator
+    _server: "_Server" = field(repr=False)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+def serve(settings: Settings) -> int:
+    """Serve until told to stop; return the exit code.
+
+    What an operator can mend is told in one line on standard error.
+    """
+    configure_logs("DEBUG" if settings.debug else "INFO")
+    os.umask(_PRIVATE_UMASK)  # whoever starts us with 0 still gets private files (SEC-OPS-04)
+    _allow_descriptors()
+    try:
+        check_place(settings)
+        with reserve(settings.listen) as listener:
+            _run(settings, listener, lambda running: _say(_greeting(running)))
+    except (ConfigurationError, UnsafeKeys, StoreInUse, StoreAway, StoreTooNew) as error:
+        sys.stderr.write(f"abeyance: {' '.join(str(error).split())}\n")
+        return WRONG
+    except KeyboardInterrupt:  # before the server had taken over the signals
+        return OK
+    _say("Stopped.\n")
+    return OK
+
+
+@contextmanager
+def running_server(
+    settings: Settings,
+    *,
+    listener: socket.socket | None = None,
+    clock: Clock | None = None,
+    wrap: Callable[[Abeyance], Endpoint] = lambda app: app,
+) -> Iterator[Running]:
+    """Run the real server in a thread; it has stopped when the block ends.
+
+    `wrap` may put something in front of the application.
+
+    For an ephemeral port, `reserve` one first, since the issuer must name it:
+
+        with reserve(Listen("127.0.0.1", 0)) as listener:
+            settings = load_settings(flags={"issuer": f"http://{address_of(listener)}", ...})
+            with running_server(settings, listener=listener) as running: ...
+
+    Raises whatever keeps the server from starting.
+    """
+    started = threading.Event()
+    found: list[Running] = []
+    failures: list[BaseException] = []
+
+    def ready(running: Running) -> None:
+        found.append(running)
+        started.set()
+
+    def work() -> None:
+        try:
+            with listener if listener is not None else reserve(settings.listen) as reserved:
+                _run(settings, reserved, ready, clock, wrap)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=work, name="abeyance")
+    thread.start()
+    started.wait()
+    try:
+        if found:
+            yield found[0]
+    finally:
+        if found:
+            found[0].stop()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def reserve(listen: Listen) -> socket.socket:
+    """Take the address, so that nobody else gets it; connections wait until we serve.
+
+    Raises `ConfigurationError` if it cannot be had.
+    """
+    try:
+        family, kind, number, _, place = socket.getaddrinfo(
+            listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, number)
+        try:
+            if sys.platform != "win32":  # there it would let others take the port from us
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(place)
+            # At once: to have bound it keeps out nobody who reuses addresses, as we do.
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            "server.listen",
+            f"{listen} cannot be had ({error.strerror})",
+            "Stop whoever has it, or choose another address.",
+        ) from None
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """host:port of a bound socket."""
+    host, port = listener.getsockname()[:2]
+    return str(Listen(host, port))
+
+
+def check_place(settings: Settings) -> None:
+    """Refuse to serve others from where a break-in would cost too much (SEC-OPS-04)."""
+    if settings.is_loopback():
+        return
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        raise ConfigurationError(
+            "server",
+            "does not serve other machines as root",
+            "Run it as a user of its own, who owns the data folder and nothing else.",
+        )
+    code = Path(abeyance.__file__).parent
+    for place in (code, *code.rglob("*")):
+        if place.stat().st_mode & stat.S_IWOTH:
+            raise ConfigurationError(
+                "server",
+                f"runs code that everybody may change ({place})",
+                f"Run: chmod -R o-w {code}",
+            )
+
+
+def _run(
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[Running], None],
+    clock: Clock | None = None,
+    wrap: Callable[[Abeyance], Endpoint] = lambda app: app,
+) -> None:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(Abeyance(settings, clock=clock), settings, listener, ready, wrap))
+
+
+async def _serve(
+    app: Abeyance,
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[Running], None],
+    wrap: Callable[[Abeyance], Endpoint],
+) -> None:
+    # Opened here and not by a lifespan event, which would turn the reason why it
+    # cannot be opened into a line of somebody else's log.
+    async with app.running() as house:
+        welcome = await invite_first_administrator(house)
+        address = address_of(listener)
+        server = _Server(
+            make_config(wrap(app)),
+            lambda: ready(Running(settings, house, address, welcome, server)),
+        )
+        await server.serve(sockets=[listener])
+
+
+def make_config(app: Any) -> uvicorn.Config:
+    """How uvicorn runs our application, or another one that is to be compared with it."""
+    return uvicorn.Config(
+        app,
+        http=StrictHttp,
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # it would have queries in it (SEC-TOK-14)
+        proxy_headers=False,  # nobody speaks for another address (SEC-OPS-07)
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it answers and leaves the end of the process to us."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal. uvicorn raises it again at the end, when the store is still open."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.handle_exit(number, frame)
+
+        before = {number: signal(number, stop) for number in (SIGINT, SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal(number, handler)
+
+
+def _allow_descriptors() -> None:
+    """Take what the system grants: the usual 1,024 are few for slow callers (SEC-DOS-03)."""
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _greeting(running: Running) -> str:
+    settings, house = running.settings, running.house
+    store = settings.store.path
+    lines = [
+        f"Abeyance {abeyance.__version__} serves at {running.address}",
+        f"  issuer   {house.endpoints.issuer}",
+        f"  console  {house.endpoints.console}",
+        f"  data     {settings.data}",
+    ]
+    if store is None:
+        lines.append("  store    in memory: everything ends with this process")
+    if running.welcome is not None:
+        lines += [
+            "",
+            "Nobody can administer this server yet. Whoever opens this link within 15 minutes",
+            "sets the administrator's password; it works once and is not shown again:",
+            "",
+            f"  {running.welcome.reveal()}",
+        ]
+    return "\n".join([*lines, "", ""])
+
+
+def _say(text: str) -> None:
+    # Not to the log: the link is for the one who looks at this terminal, once.
+    sys.stdout.write(text)
+    sys.stdout.flush()

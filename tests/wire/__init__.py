@@ -1,0 +1,1 @@
+"""What travels, taken apart: pure functions, by examples and by chance."""

@@ -40,6 +40,7 @@ from abeyance.wire import names
 ISSUER = "https://as.test"
 CLIENT_ID = "agent"
 CLIENT_SECRET = "planted-client-secret-0123456789abcdef"
+HOT = 50
 CODE = "planted-deferral-code-" + "c" * 43
 ACCESS_TOKEN = "planted-access-token-" + "t" * 43
 
@@ -205,6 +206,9 @@ class FakeServer:
             tick=self.time.ticks,
         )
         self.seen.append(seen)
+        # A client that spins must fail, not hang: its clock moves only when it sleeps.
+        if len(self.seen) > HOT and self.seen[-HOT].tick == seen.tick:
+            raise AssertionError("the client is in a hot loop")
         self.time.pass_(self.latency)
         given: Answer
         match seen.path:

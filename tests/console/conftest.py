@@ -66,6 +66,8 @@ class Windows:
         context = await self.browser.new_context(
             viewport={"width": width, "height": height},
             java_script_enabled=script,
+            locale="en-GB",
+            timezone_id="Europe/Berlin",
             color_scheme="dark" if scheme == "dark" else "light",
             is_mobile=size == "phone",
             has_touch=size == "phone",
@@ -106,7 +108,6 @@ class Windows:
 async def shoot(page: Page, name: str) -> None:
     """Keep a picture, if somebody wants to look: ABEYANCE_SHOTS=folder."""
     if folder := os.environ.get("ABEYANCE_SHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 

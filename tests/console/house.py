@@ -254,16 +254,42 @@ class Tab:
         form: Form,
         button: str | None = None,
         /,
-        follow: bool = True,
         **changes: str,
     ) -> PageSeen:
-        """Send a form as it stands, with these fields besides."""
+        """Send a form as it stands, with these fields besides, and go where it leads."""
         vote = {"vote": button} if button else {}
-        return await self.post(form.action, form.fields | vote | changes, follow=follow)
+        return await self.post(form.action, form.fields | vote | changes, follow=True)
 
     async def sign_in(self, name: str, password: str = PASSWORD) -> PageSeen:
         page = await self.get("/console/sign-in")
         return await self.submit(page.form("/sign-in"), name=name, password=password)
+
+    async def ask(self, path: str, *, gone: asyncio.Event | None = None) -> Answer:
+        """GET by a browser that stays for the answer, until `gone`."""
+        target, _, query = path.partition("?")
+        sent: list[Any] = []
+        incoming = iter([{"type": "http.request", "body": b"", "more_body": False}])
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": target,
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": [(b"cookie", cookie.encode())],
+        }
+
+        async def receive() -> Any:
+            for message in incoming:
+                return message
+            await (gone or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await self.served.app(scope, receive, send)
+        return Answer(sent[0]["status"], (), sent[1]["body"])
 
     async def _send(
         self,
@@ -295,10 +321,3 @@ def _local(location: str) -> str:
     parts = urlsplit(location)
     assert (parts.scheme, parts.netloc) == ("", ""), f"led away to {location}"
     return parts.path + (f"?{parts.query}" if parts.query else "")
-
-
-async def eventually(holds: Any, seconds: float = 10.0) -> None:
-    """Wait until an async condition holds."""
-    async with asyncio.timeout(seconds):
-        while not await holds():
-            await asyncio.sleep(0.05)

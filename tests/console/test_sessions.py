@@ -63,13 +63,6 @@ async def test_signing_in_and_out_draws_new_ids_and_the_old_ones_are_dead(served
     await again.submit(page.form("/sign-out"))
     assert not await is_in(Tab(served, cookies={COOKIE: signed_in}))
     assert again.cookies.get(COOKIE) != signed_in
-    # Signing in once more over a live session ends that one too.
-    one = Tab(served)
-    await one.sign_in("rita")
-    old = dict(one.cookies)
-    await served.house.store.find_session(Secret(old[COOKIE]).digest())
-    page = await Tab(served, cookies=dict(old)).get("/console/")
-    assert page.status == 200
 
 
 @covers("SEC-UI-24")
@@ -106,7 +99,7 @@ async def test_a_vote_after_the_session_ended_leads_to_sign_in_and_is_not_replay
     path = await request_path(rita.served, code)
     form = (await rita.get(path)).form("/vote", "approve")
     rita.served.clock.move(31 * 60)
-    answer = await rita.submit(form, "approve", follow=False)
+    answer = await rita.post(form.action, form.fields | {"vote": "approve"})
     assert answer.status == 303
     assert answer.answer.header("location") == f"/console/sign-in?request={path.split('/')[-1]}"
     page = await rita.sign_in("rita")
@@ -120,16 +113,18 @@ async def test_a_disabled_person_is_out_at_once(rita: Tab) -> None:
     form = (await rita.get(await request_path(rita.served, code))).form("/vote", "approve")
     rita_herself = await person(rita.served, "rita")
     await rita.served.house.store.put_person(replace(rita_herself, enabled=False))
-    assert (await rita.submit(form, "approve", follow=False)).status == 303
+    assert (await rita.post(form.action, form.fields | {"vote": "approve"})).status == 303
     assert (await rita.served.s1.poll(code)).error == "authorization_pending"
     assert not await is_in(rita)
 
 
 @covers("OAUTH-SESS-13")
 async def test_an_open_page_that_asks_for_news_does_not_keep_the_session(rita: Tab) -> None:
-    for _ in range(4):
+    for _ in range(3):
         rita.served.clock.move(9 * 60)
-        answer = await rita.get("/console/live?seen=other")
+        assert (await rita.get("/console/live?seen=other")).status == 200
+    rita.served.clock.move(9 * 60)
+    answer = await rita.get("/console/live?seen=other")
     assert answer.status == 401
     assert answer.answer.json == {"signed_in": False}
 
@@ -143,8 +138,6 @@ async def test_unknown_wrong_and_disabled_read_alike_and_cost_alike(served: Serv
         page = await Tab(served).sign_in(name, password)
         assert page.status == 401
         answers.append(page.html.replace(f'value="{name}"', "").split("<main")[1])
-    tokens = {html.split('name="csrf" value="')[1][:43] for html in answers}
-    assert len({html.replace(t, "") for html, t in zip(answers, sorted(tokens), strict=True)}) >= 1
     assert len({_without_token(html) for html in answers}) == 1
 
 
@@ -258,9 +251,9 @@ async def invited(served: Served, name: str = "ada") -> Tab:
 @covers("SEC-OPS-03", "OAUTH-SESS-10")
 async def test_a_one_time_link_sets_a_password_once(served: Served) -> None:
     tab = await invited(served)
-    for method in ("HEAD", "GET", "GET"):  # scanners use nothing up
-        page = await tab.get(f"/console/welcome/{LINK}", method=method)
-    form = page.forms[0]
+    for method in ("HEAD", "GET"):  # scanners use nothing up
+        await tab.get(f"/console/welcome/{LINK}", method=method)
+    form = (await tab.get(f"/console/welcome/{LINK}")).forms[0]
     for first, again in (("short", "short"), ("long enough to be", "something else")):
         refused = await tab.submit(form, password=first, again=again)
         assert refused.status == 400

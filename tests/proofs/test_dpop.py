@@ -434,7 +434,8 @@ def test_our_nonce_stands_in_for_a_clock_that_is_wrong() -> None:
     judge(token(iat=SECONDS - 86400, nonce=fresh))
     judge(token(iat=SECONDS + 86400, nonce=fresh))
     with pytest.raises(UseDpopNonce):
-        judge(token(iat=SECONDS - 61))
+        judge(token(iat=SECONDS - 61), require_nonce=True)
+    refused(token(iat=SECONDS - 61))
     refused(token(iat="1", nonce=fresh))
 
 

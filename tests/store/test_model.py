@@ -501,6 +501,11 @@ def test_the_machine_notices_that_a_safeguard_is_gone(
         run_state_machine_as_test(
             CoreAndStore,
             settings=settings(
-                MODEL, max_examples=500, phases=[Phase.generate], report_multiple_bugs=False
+                MODEL,
+                max_examples=500,
+                phases=[Phase.generate],
+                report_multiple_bugs=False,
+                derandomize=True,
+                database=None,
             ),
         )

@@ -202,7 +202,7 @@ def _check_fresh(
         return since + LIFE  # the client's clock may be wrong: ours is in the nonce
     present = now.timestamp()
     in_time = present - IAT_PAST.total_seconds() <= issued <= present + FUTURE_SKEW.total_seconds()
-    if nonces is not None and (require_nonce or not in_time):
+    if nonces is not None and require_nonce:
         raise UseDpopNonce(nonces.mint_nonce(now))
     if not in_time:
         raise InvalidDpopProof(_NOT_IN_TIME)

@@ -32,20 +32,18 @@ def parse_json(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
             raise NotStrictJson("not UTF-8") from None
     if text.startswith("\ufeff"):
         raise NotStrictJson("byte order mark")
-    _check_depth(text, max_depth)
+    # Both walks are for the few texts that could fail them: too few brackets cannot
+    # nest too deeply, and only an escape or a str from outside has a surrogate.
+    if text.count("[") + text.count("{") > max_depth:
+        _check_depth(text, max_depth)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object_once,
-            parse_constant=_refuse_constant,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-        )
+        value = _DECODER.decode(text)
     except NotStrictJson:
         raise
     except (ValueError, RecursionError):
         raise NotStrictJson("not JSON") from None
-    _check_text(value)
+    if "\\u" in text or not text.isascii():
+        _check_text(value)
     return cast(Json, value)
 
 
@@ -114,3 +112,12 @@ def _check_text(value: Any) -> None:
             for name, item in value.items():
                 _check_text(name)
                 _check_text(item)
+
+
+# Made once: `json.loads` builds a decoder for each call that has options.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object_once,
+    parse_constant=_refuse_constant,
+    parse_int=_bounded_int,
+    parse_float=_finite_float,
+)

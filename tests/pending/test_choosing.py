@@ -149,25 +149,26 @@ def test_the_resource_is_not_a_choice() -> None:
     assert choose(asked, choice("scope:read", parts={}), TYPES).resources == asked.resources
 
 
+_PARTS = st.sampled_from([frozenset[str](), {"actions:0"}, {"actions:0", "actions:1"}]).map(
+    frozenset
+)
+_LIMITS = st.just(dict[str, Decimal]()) | st.decimals(-1, 1000, places=2).map(
+    lambda limit: {"ceiling": limit}
+)
+
+
 @covers("T-150", "DTR-INV-01", "OAUTH-DEFER-05", "EXT-NARROW-03")
 @given(ACCESSES, st.data())
 def test_no_choice_ever_grants_more_than_was_asked(asked: Access, data: st.DataObject) -> None:
-    ids = [f"scope:{token}" for token in "abcd"] + [f"detail:{n}" for n in range(5)]
+    details = [f"detail:{n}" for n in range(len(asked.details))]
+    ids = [*details, *(f"scope:{token}" for token in sorted(asked.scope))]
+    left_out = data.draw(st.frozensets(st.sampled_from([*ids, "detail:0"]), max_size=2))
+    added = data.draw(st.sampled_from([frozenset(), frozenset(), frozenset({"scope:d"})]))
     made = Choice(
-        items=frozenset(data.draw(st.sets(st.sampled_from(ids)))),
-        parts=data.draw(
-            st.dictionaries(
-                st.sampled_from(ids),
-                st.frozensets(st.sampled_from([f"actions:{n}" for n in range(4)])),
-            )
-        ),
-        limits=data.draw(
-            st.dictionaries(
-                st.sampled_from(ids),
-                st.dictionaries(st.just("ceiling"), st.decimals(-1, 1000, places=2)),
-            )
-        ),
-        lifetime=timedelta(minutes=data.draw(st.integers(0, 130))),
+        items=frozenset(ids) - left_out | added,
+        parts={item: data.draw(_PARTS) for item in details},
+        limits={item: data.draw(_LIMITS) for item in details},
+        lifetime=asked.lifetime + timedelta(minutes=data.draw(st.sampled_from([0, 0, -1, 1]))),
     )
     try:
         granted = choose(asked, made, TYPES)

@@ -570,4 +570,4 @@ def fixed(held: Held) -> tuple[object, ...]:
     "T-255",
 )
 class TestGuarantees(Guarantees.TestCase):  # type: ignore[misc, valid-type]  # by Hypothesis
-    settings = settings(max_examples=60, stateful_step_count=40)
+    settings = settings(max_examples=40, stateful_step_count=40)

@@ -241,7 +241,7 @@ async def test_bait_for_interpreters_is_an_ordinary_error(served: Served, bait: 
         assert b"49" not in answer.body
 
 
-@covers("SEC-TOK-29", "T-215", "OAUTH-HTTP-01")
+@covers("SEC-TOK-29", "T-215", "OAUTH-HTTP-01", "SEC-OPS-07")
 async def test_forged_hosts_change_no_url(served: Served) -> None:
     forged = [
         ("host", "evil.example"),

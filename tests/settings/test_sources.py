@@ -30,17 +30,18 @@ def test_the_environment_overrules_the_file_and_a_flag_both(tmp_path: Path) -> N
 def test_a_variable_is_read_as_the_type_of_its_setting(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
+        '[scopes]\na = "A"\nb = "B"',
         environ={
             "ABEYANCE_DPOP__REQUIRE_NONCE": "true",
             "ABEYANCE_LIMITS__OPEN_REQUESTS_PER_CLIENT": "7",
             "ABEYANCE_LIMITS__CREATIONS_PER_SECOND": "2.5",
-            "ABEYANCE_SERVER__TRUSTED_PROXIES": "10.0.0.1, 10.1.0.0/16",
+            "ABEYANCE_DEFAULT_SCOPE": "a, b",
         },
     )
     assert settings.require_nonce is True
     assert settings.limits.open_requests_per_client == 7
     assert settings.limits.creations_per_second == 2.5
-    assert [str(each) for each in settings.trusted_proxies] == ["10.0.0.1/32", "10.1.0.0/16"]
+    assert settings.default_scope == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_variable_is_read_as_the_type_of_its_setting(tmp_path: Path) -> None:
     [
         ("ABEYANCE_DPOP__REQUIRE_NONCE", "perhaps", "true or false"),
         ("ABEYANCE_LIMITS__CREATIONS_BURST", "many", "whole number"),
-        ("ABEYANCE_SERVER__TRUSTED_PROXIES", "[10.0", "commas"),
+        ("ABEYANCE_DEFAULT_SCOPE", "[10.0", "commas"),
     ],
 )
 def test_a_variable_of_the_wrong_type_says_what_to_write(

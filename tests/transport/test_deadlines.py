@@ -143,6 +143,18 @@ async def test_a_long_wait_of_ours_is_not_held_against_the_caller(wire: Wire) ->
     assert (await peer.answer()).status == 200
 
 
+async def test_a_body_that_we_do_not_read_yet_is_not_late(wire: Wire) -> None:
+    wire.may_answer.clear()
+    data = request() + request()
+    peer = await wire.peer(data[:-1])
+    await wire.took(len(data) - 1)
+    wire.pass_seconds(1_000)
+    wire.may_answer.set()
+    assert (await peer.answer()).status == 200
+    await peer.send(data[-1:])
+    assert (await peer.answer()).status == 200
+
+
 async def test_an_answer_that_is_due_comes_before_the_end_of_a_slow_successor(wire: Wire) -> None:
     wire.may_answer.clear()
     data = request() + b"POST /tok"

@@ -35,9 +35,8 @@ def describe(settings: Settings) -> list[tuple[str, str]]:
     return [
         ("issuer", settings.issuer),
         ("listen", str(settings.listen)),
-        ("trusted proxies", ", ".join(map(str, settings.trusted_proxies)) or "none"),
         ("data", str(settings.data)),
-        ("store", str(settings.store.path or "in memory")),
+        ("store", str(settings.store.path)),
         ("policy", f"{policy}, version {decider.version}"),
         ("access token", render_duration(lifetimes.access_token)),
         ("waiting", f"{render_duration(lifetimes.waiting)}, polls each {_interval(settings)}"),

@@ -282,15 +282,12 @@ def _allow_descriptors() -> None:
 
 def _greeting(running: Running) -> str:
     settings, house = running.settings, running.house
-    store = settings.store.path
     lines = [
         f"Abeyance {abeyance.__version__} serves at {running.address}",
         f"  issuer   {house.endpoints.issuer}",
         f"  console  {house.endpoints.console}",
         f"  data     {settings.data}",
     ]
-    if store is None:
-        lines.append("  store    in memory: everything ends with this process")
     if running.welcome is not None:
         lines += [
             "",

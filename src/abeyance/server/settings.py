@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 from abeyance.access.details import DetailsTypes
@@ -37,22 +36,18 @@ from abeyance.server.settings_values import Caution as Caution
 from abeyance.server.settings_values import ConfigurationError as ConfigurationError
 from abeyance.server.settings_values import Listen as Listen
 from abeyance.server.settings_values import (
-    Network,
     is_loopback,
     parse_issuer,
     parse_listen,
-    parse_networks,
 )
 from abeyance.wire.errors import InvalidTarget
-
-IN_MEMORY: Final = ":memory:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """`path` is `None` for a store in memory, which ends with the process."""
+    """`memory_requests` bounds how many waiting requests are kept at hand as well."""
 
-    path: Path | None
+    path: Path
     memory_requests: int
 
 
@@ -69,7 +64,6 @@ class Settings:
 
     issuer: str
     listen: Listen
-    trusted_proxies: tuple[Network, ...]
     debug: bool
     demo: bool
     data: Path
@@ -129,7 +123,6 @@ def load_settings(
     settings = Settings(
         issuer=_read_issuer(told, listen),
         listen=listen,
-        trusted_proxies=parse_networks("server.trusted_proxies", told.server.trusted_proxies),
         debug=told.server.debug,
         demo=demo,
         data=sources.resolve("data", told.data),
@@ -175,12 +168,6 @@ def _check_secure(settings: Settings) -> None:
         ),
         (settings.debug, "server.debug", "is on beyond loopback", "Turn it off."),
         (settings.demo, "demo", "runs on loopback only", "Use `abeyance serve`."),
-        (
-            settings.store.path is None,
-            "store.path",
-            "is in memory beyond loopback",
-            "Name a file, or leave it out.",
-        ),
     ):
         if insecure:
             raise ConfigurationError(key, problem, fix)
@@ -193,9 +180,7 @@ def _host(issuer: str) -> str:
 def _read_store(told: File, sources: Sources) -> Store:
     if told.store.memory_requests < 0:
         raise ConfigurationError("store.memory_requests", "is negative", "Use 0 or more.")
-    if told.store.path == IN_MEMORY:
-        path = None
-    elif told.store.path is not None:
+    if told.store.path is not None:
         path = sources.resolve("store.path", told.store.path)
     else:
         path = sources.resolve("data", told.data) / "abeyance.db"

@@ -17,7 +17,6 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class ServerTable(Table, frozen=True):
     listen: str = "127.0.0.1:8400"
-    trusted_proxies: list[str] = []
     debug: bool = False
 
 

@@ -9,10 +9,8 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 from urllib.parse import urlsplit
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _UNITS: Final = {
     "d": timedelta(days=1),
@@ -118,28 +116,6 @@ def parse_listen(key: str, text: str) -> Listen:
     if int(port) > 65535:
         raise ConfigurationError(key, "has no such port", "Choose a port up to 65535.")
     return Listen(bare, int(port))
-
-
-def parse_networks(key: str, texts: list[str]) -> tuple[Network, ...]:
-    """Parse addresses and networks of proxies that may speak for their callers."""
-    found: list[Network] = []
-    for index, text in enumerate(texts):
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError:
-            raise ConfigurationError(
-                f"{key}[{index}]",
-                "is neither an address nor a network",
-                'Write "10.0.0.5" or "10.0.0.0/24" (with the host bits at zero).',
-            ) from None
-        if network.prefixlen == 0:
-            raise ConfigurationError(
-                f"{key}[{index}]",
-                "trusts the whole world to say who calls",
-                "Name the addresses of your proxies.",
-            )
-        found.append(network)
-    return tuple(found)
 
 
 def parse_issuer(key: str, text: str) -> str:

@@ -9,6 +9,7 @@ beyond the Latin script are named. HTML is escaped; nothing becomes a link (SEC-
 
 import unicodedata
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -38,7 +39,7 @@ def show(text: str) -> Markup:
 
 def plain(text: str, at_most: int = 80) -> str:
     """Return the text for places that hold no markup (a window's title), cut."""
-    seen = "".join(_escape(character) if unseen else character for character, unseen in _each(text))
+    seen = "".join(_escape(run) if unseen else run for run, unseen in _runs(text))
     return seen if len(seen) <= at_most else seen[: at_most - 1] + "…"
 
 
@@ -59,11 +60,15 @@ def _note(text: str) -> Markup:
 
 def _visible(text: str) -> Markup:
     return Markup().join(
-        Markup('<span class="unseen">{}</span>').format(_escape(character))
-        if unseen
-        else escape(character)
-        for character, unseen in _each(text)
+        Markup('<span class="unseen">{}</span>').format(_escape(run)) if unseen else escape(run)
+        for run, unseen in _runs(text)
     )
+
+
+def _runs(text: str) -> Iterator[tuple[str, bool]]:
+    """What is seen in one piece, what is unseen in runs of one character."""
+    for (unseen, _), run in groupby(_each(text), lambda each: (each[1], each[1] and each[0])):
+        yield "".join(character for character, _ in run), unseen
 
 
 def _each(text: str) -> Iterator[tuple[str, bool]]:
@@ -76,8 +81,10 @@ def _each(text: str) -> Iterator[tuple[str, bool]]:
         yield character, unseen or (category in _UNSEEN and character != " ")
 
 
-def _escape(character: str) -> str:
-    return "↵ " if character == "\n" else f"\u2039U+{ord(character):04X}\u203a"
+def _escape(run: str) -> str:
+    """A character's number, and how often it comes: folded, so that it pushes nothing away."""
+    times = f" \u00d7{len(run)}" if len(run) > 1 else ""
+    return f"\u2039U+{ord(run[0]):04X}{times}\u203a"
 
 
 def _is_selector(character: str) -> bool:

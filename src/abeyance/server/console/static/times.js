@@ -41,7 +41,7 @@ function refresh() {
     const local = at.toLocaleString(undefined, {
       weekday: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
     });
-    time.append(` (yours: ${local})`);
+    time.append(` (${local})`);
   }
 }
 

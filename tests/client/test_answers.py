@@ -70,7 +70,7 @@ def test_after_success_nothing_more_is_sent_and_the_token_stays(kit: Kit) -> Non
     assert len(kit.server.seen) == sent
 
 
-@covers("T-228", "DTR-RD-26", "CM-03", "CM-04")
+@covers("T-228", "DTR-RD-26", "EXT-INTERACT-02", "CM-03", "CM-04")
 @pytest.mark.parametrize(
     ("code", "state"),
     [

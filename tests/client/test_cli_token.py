@@ -61,11 +61,7 @@ class Shell:
         )
 
     def run(self, **arguments: Any) -> int:
-        given: dict[str, Any] = {
-            "issuer": ISSUER,
-            "client_id": CLIENT_ID,
-            "connect": self.connect,
-        } | arguments
+        given: dict[str, Any] = {"issuer": ISSUER, "client_id": CLIENT_ID} | arguments
         try:
             return token(connect=self.connect, **given)
         finally:

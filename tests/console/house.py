@@ -8,13 +8,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from abeyance.parties.person import Invitation, Person, PersonId, Role
 from abeyance.pending.request import Key, Loaded
 from abeyance.server.console.desk import render_request_id
+from abeyance.wire.secret import Secret
 from tests.served import Answer, Caller, Served, serve
 
 PASSWORD: Final = "correct horse battery staple"
@@ -122,6 +125,20 @@ def owned(served: Served) -> Caller:
     return Caller(served, "s2")
 
 
+LINK: Final = "W" * 43
+
+
+async def invite(served: Served, name: str) -> str:
+    """Send somebody a one-time link, and return its path."""
+    store, person = served.house.store, PersonId(name)
+    if await store.find_person(person) is None:
+        roles = frozenset({Role.ADMINISTRATOR})
+        await store.put_person(Person(id=person, name="Ada", roles=roles, declared=False))
+    until = served.clock.now() + timedelta(minutes=15)
+    await store.put_invitation(Invitation(Secret(LINK).digest(), person, until))
+    return f"/console/welcome/{LINK}"
+
+
 async def loaded(served: Served, code: str) -> Loaded:
     found = await served.house.store.find_loaded(await served.key_of(code))
     assert found is not None
@@ -226,8 +243,15 @@ class Tab:
     cookies: dict[str, str] = field(default_factory=dict)
     given: list[str] = field(default_factory=list)  # every Set-Cookie line
 
-    async def get(self, path: str, *, follow: bool = True, method: str = "GET") -> PageSeen:
-        answer = await self._send(method, path)
+    async def get(
+        self,
+        path: str,
+        *,
+        follow: bool = True,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+    ) -> PageSeen:
+        answer = await self._send(method, path, headers=headers)
         if follow and answer.status == 303:
             return await self.get(_local(answer.header("location") or ""))
         return PageSeen(answer, path)

@@ -13,7 +13,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.console.conftest import SIZES, Windows, shoot
-from tests.console.house import EXPORT, PAYMENT, Tab, loaded, owned, request_path
+from tests.console.house import EXPORT, PAYMENT, Tab, invite, loaded, owned, request_path
 from tests.covers import covers
 from tests.served import Served
 
@@ -316,6 +316,8 @@ async def test_the_other_pages_are_fit_too(windows: Windows, size: str) -> None:
     await stranger.get_by_label("Password").fill("guessed at random")
     await stranger.get_by_role("button", name="Sign in").click()
     await look(stranger, "sign-in-wrong", size)
+    await stranger.goto(windows.issuer + await invite(served, "ada"))
+    await look(stranger, "welcome", size)
 
 
 async def test_dark_pages_are_as_readable(windows: Windows) -> None:

@@ -216,7 +216,7 @@ async def test_what_has_ended_shows_how_and_takes_no_vote(rita: Tab, end: str) -
 # --- what a form may say
 
 
-@covers("SEC-UI-17", "OAUTH-RAR-06")
+@covers("SEC-UI-17")
 @pytest.mark.parametrize(
     "forged",
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from abeyance.store.ports import StoreAway
 from tests.console.house import PASSWORD, Tab, open_house, request_path
 from tests.covers import covers
 from tests.served import Served
@@ -229,10 +230,22 @@ async def test_a_fault_of_ours_tells_nothing(rita: Tab, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr(rita.served.house.store, "count_waiting", fail)
-        answer = await rita.served.send(
-            "GET", "/console/", headers=[("cookie", "; ".join(map("=".join, rita.cookies.items())))]
-        )
+        answer = (await rita.get("/console/")).answer
     rita.served.answers.clear()
     assert answer.status == 500
     assert b"secret detail" not in answer.body
     assert (answer.header("content-security-policy") or "") == POLICY
+
+
+async def test_a_store_that_is_away_is_a_page_with_a_time(
+    rita: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreAway
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rita.served.house.store, "list_waiting", fail)
+        answer = (await rita.get("/console/")).answer
+    rita.served.answers.clear()
+    assert (answer.status, answer.header("retry-after")) == (503, "5")
+    assert b"Nothing is lost" in answer.body

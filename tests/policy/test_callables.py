@@ -11,6 +11,7 @@ import pytest
 from abeyance.policy.callables import CallableDecider, NotLoaded, load_decider
 from abeyance.policy.decider import Deny, Issue, Question, Verdict
 from abeyance.policy.rules import Rules
+from tests.covers import covers
 from tests.policy.questions import question
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +70,7 @@ async def test_an_exception_is_a_fault_and_no_verdict() -> None:
         await CallableDecider(ask, "x").decide(question())
 
 
+@covers("SEC-UI-10")
 @pytest.mark.parametrize("answer", [None, True, "issue", Issue])
 async def test_what_is_no_verdict_is_a_fault(answer: object) -> None:
     with pytest.raises(TypeError):

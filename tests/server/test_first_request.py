@@ -235,7 +235,8 @@ async def test_a_type_that_the_client_may_not_use_is_refused(served: Served) -> 
 @pytest.mark.parametrize("bait", ["' OR 1=1--", "{{7*7}}", "${jndi:ldap://x}", "%s%n", "$(id)"])
 async def test_bait_for_interpreters_is_an_ordinary_error(served: Served, bait: str) -> None:
     for name in ("scope", "resource", "authorization_details", "completion_mode", "audience"):
-        answer = await served.s1.ask(**{"scope": "read", name: bait})
+        form = {"grant_type": "client_credentials", "scope": "read", name: bait}
+        answer = await served.s1.post("/token", list(form.items()))
         assert answer.status == 400
         assert bait.encode() not in answer.body
         assert b"49" not in answer.body

@@ -112,7 +112,7 @@ async def test_known_and_unknown_codes_cost_the_same_reads_and_writes(served: Se
     assert costs == [1, 1, 1, 1]
 
 
-@covers("OAUTH-REVO-05", "OAUTH-REVO-08", "EXT-NARROW-04", "OAUTH-AT-06")
+@covers("OAUTH-REVO-03", "OAUTH-REVO-05", "OAUTH-REVO-08", "EXT-NARROW-04", "OAUTH-AT-06")
 async def test_an_access_token_is_revoked_by_its_client_only(served: Served) -> None:
     issued = await served.s1.ask(scope="now")
     token, jti = issued.json["access_token"], issued.claims()["jti"]

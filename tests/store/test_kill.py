@@ -72,7 +72,7 @@ async def test_killing_the_process_loses_nothing_acknowledged_and_doubles_no_tok
     rng = random.Random(1)
     told: list[Line] = []
     for _ in range(KILLS):
-        new = await asyncio.to_thread(work_and_be_killed, path, rng.randint(60, 250))
+        new = await asyncio.to_thread(work_and_be_killed, path, rng.randint(40, 160))
         told += new
         async with place_at(path)() as store:
             await asyncio.gather(*(check_line(store, line) for line in new))

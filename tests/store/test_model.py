@@ -230,6 +230,8 @@ moves = st.sampled_from(
     ]
 )
 
+endings = st.sampled_from([Event.REDEEM, Event.REDEEM, Event.CANCEL, Event.STALE])
+
 
 class CoreAndStore(RuleBasedStateMachine):
     keys = Bundle("keys")
@@ -250,7 +252,6 @@ class CoreAndStore(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):
-            SEEN.update(type(each.held.state).__name__ for each in self.model.requests.values())
             self.run(self.store.close())
             self.runner.close()
             shutil.rmtree(self.folder)
@@ -265,7 +266,10 @@ class CoreAndStore(RuleBasedStateMachine):
             return list(await asyncio.gather(*map(self.store.apply, changes)))
 
         answers = self.run(at_once())
-        SEEN.update(type(answer).__name__ for answer in answers)
+        for answer in answers:
+            SEEN[type(answer).__name__] += 1
+            if isinstance(answer, Applied) and answer.current:
+                SEEN[type(answer.current.state).__name__] += 1
         assert answers == [self.model.apply(change) for change in changes]
         for change, answer in zip(changes, answers, strict=True):
             if isinstance(answer, Applied):
@@ -279,6 +283,9 @@ class CoreAndStore(RuleBasedStateMachine):
 
     @rule(target=keys, plan=plans, bound=st.booleans(), minutes=st.integers(2, 90))
     def open(self, plan: ReviewPlan, bound: bool, minutes: int) -> Any:
+        return self.open_one(plan, bound=bound, minutes=minutes) or multiple()
+
+    def open_one(self, plan: ReviewPlan, *, bound: bool, minutes: int) -> Key | None:
         snapshot = a_snapshot(plan=plan, jkt=JKT if bound else None)
         opened = open_request(
             Proposal(Home(self.chance.randbytes(16)), snapshot),
@@ -290,7 +297,7 @@ class CoreAndStore(RuleBasedStateMachine):
         )
         [answer] = self.apply(opened.change)
         if isinstance(answer, Superseded):
-            return multiple()
+            return None
         self.opened[opened.held.key] = opened
         return opened.held.key
 
@@ -312,6 +319,22 @@ class CoreAndStore(RuleBasedStateMachine):
         """Everybody votes alike, one after the other, on what they have just seen."""
         for voter in ("ann", "ben", "eve"):
             self.vote_once(key, voter, granted, "seen")
+
+    @rule(
+        target=keys,
+        plan=plans,
+        granted=grants | grants | st.none(),
+        endings=st.lists(endings, min_size=1, max_size=3),
+    )
+    def live(self, plan: ReviewPlan, granted: Access | None, endings: list[Event]) -> Any:
+        """A whole life: opened, decided, and then all at once."""
+        key = self.open_one(plan, bound=False, minutes=60)
+        if key is None:
+            return multiple()
+        for voter in ("ann", "ben", "eve"):
+            self.vote_once(key, voter, granted, "seen")
+        self.apply(*(self.moving(key, event, "none") for event in endings))
+        return key
 
     @rule(key=keys, seen=versions)
     def redeem(self, key: Key, seen: str) -> None:
@@ -491,8 +514,12 @@ def document_of(db: apsw.Connection, key: Key) -> bytes:
     return document
 
 
+# Everybody's run is the same; MODEL_EXAMPLES=10000 looks further, elsewhere each time.
+EXAMPLES: Final = os.environ.get("MODEL_EXAMPLES")
 MODEL: Final = settings(
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "40")),
+    max_examples=int(EXAMPLES or 25),
+    derandomize=EXAMPLES is None,
+    database=None,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -530,7 +557,5 @@ def test_the_machine_notices_that_a_safeguard_is_gone(
                 max_examples=500,
                 phases=[Phase.generate],
                 report_multiple_bugs=False,
-                derandomize=True,
-                database=None,
             ),
         )

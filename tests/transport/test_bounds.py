@@ -144,6 +144,28 @@ async def test_of_an_endless_body_no_more_is_held_than_the_bound_and_one_chunk(w
 
 
 @covers("SEC-DOS-01")
+async def test_what_nobody_has_asked_for_yet_stays_with_the_sender(wire: Wire) -> None:
+    token = wire.endpoint
+
+    async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+        await wire.may_answer.wait()
+        await token(scope, receive, send)
+
+    wire.endpoint = busy
+    wire.may_answer.clear()
+    peer = await wire.peer(request(b"", b"Transfer-Encoding: chunked", length=False))
+    pouring = asyncio.ensure_future(_pour(peer, chunk(b"x" * 32 * _KIB)))
+    async with asyncio.timeout(10):
+        while not any(each.flow.read_paused for each in wire.state.connections):  # type: ignore[union-attr]
+            wire.arrived.clear()
+            await wire.arrived.wait()
+    wire.may_answer.set()
+    check_refusal(await peer.answer(), 413)
+    await pouring
+    assert wire.held <= 16 * _KIB + _READ_AT_ONCE
+
+
+@covers("SEC-DOS-01")
 async def test_a_length_of_ten_means_ten(wire: Wire) -> None:
     peer = await wire.peer(request(b"a=1&b=2&c=").replace(b"c=", b"c=" + b"y" * 1_000_000))
     assert (await peer.answer()).json == {"form": {"a": "1", "b": "2"}}

@@ -1,12 +1,16 @@
 """Where a request begins and ends: one reading of the bytes, whoever reads (SEC-TOK-17, T-216)."""
 
+import asyncio
+
 import pytest
 
 from abeyance.server import protocol
+from abeyance.server.http import Receive, Scope, Send
 from tests.covers import covers
 from tests.transport.wire import (
     POLL,
     Wire,
+    check_refusal,
     chunk,
     chunked,
     next_request,
@@ -256,6 +260,60 @@ async def test_an_offer_to_upgrade_changes_nothing_else(
     last = await wire.peer(request(POLL, b"Connection: close", *offer) + next_request())
     assert (await last.answer()).status == 200
     assert await last.rest() == b""
+
+
+@covers("SEC-TOK-17")
+async def test_nothing_is_said_after_a_refusal(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer_unread(scope: Scope, receive: Receive, send: Send) -> None:
+        await wire.may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
+
+    wire.endpoint = answer_unread
+    wire.may_answer.clear()
+    peer = await wire.peer(chunked(b"5\r\nabcdeXX0\r\n\r\n"))
+    check_refusal(await peer.answer(), 400)
+    wire.may_answer.set()
+    await asyncio.gather(*wire.state.tasks)
+    assert await peer.rest() == b""
+    assert caplog.records == []
+
+
+@covers("SEC-TOK-17")
+async def test_no_refusal_is_put_into_an_answer_that_has_begun(wire: Wire) -> None:
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await wire.may_answer.wait()
+
+    wire.endpoint = stream
+    wire.may_answer.clear()
+    peer = await wire.peer(request(b"", b"Transfer-Encoding: chunked", length=False))
+    begun = await peer.reader.readuntil(b"begun")
+    await peer.send(b"nonsense\r\n")
+    assert begun + await peer.rest() == (b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nbegun")
+
+
+async def test_whoever_waits_learns_that_the_caller_has_gone(wire: Wire) -> None:
+    told: list[object] = []
+    waiting = asyncio.Event()
+
+    async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        waiting.set()
+        told.append((await receive())["type"])
+
+    wire.endpoint = wait
+    peer = await wire.peer(request() + request())
+    async with asyncio.timeout(10):
+        await waiting.wait()
+        tasks = asyncio.gather(*wire.state.tasks)
+        await peer.close()
+        await tasks
+    assert told == ["http.disconnect"]
 
 
 @covers("SEC-TOK-17")

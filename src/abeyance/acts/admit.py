@@ -58,7 +58,11 @@ async def authenticate(house: House, request: ClientRequest) -> AuthenticatedCli
         failures.fail(request.address, tick)
         if credentials is not None:
             failures.fail((credentials.client_id, request.address), tick)
-        _log.warning("client authentication failed", address=request.address)
+        _log.warning(
+            "client authentication failed",
+            address=request.address,
+            client=None if credentials is None else house.keys.pseudonym(credentials.client_id),
+        )
         raise
     failures.succeed(request.address)
     failures.succeed((caller.client.id, request.address))

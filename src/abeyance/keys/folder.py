@@ -8,6 +8,7 @@ youngest whose instant has come signs; so a key may be laid there before its
 first use (OAUTH-META-07).
 """
 
+import hmac
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -44,6 +45,10 @@ class Keys:
     published: KeySet
     nonce_key: bytes = field(repr=False)
     log_key: bytes = field(repr=False)
+
+    def pseudonym(self, value: str) -> str:
+        """A short keyed hash by which log lines about one value meet (OAUTH-LOG-03)."""
+        return hmac.new(self.log_key, value.encode(), "sha256").hexdigest()[:12]
 
 
 def load_or_create(folder: Path, *, now: datetime) -> Keys:

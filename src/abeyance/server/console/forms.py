@@ -20,7 +20,7 @@ _CONTENT_TYPE = re.compile(
 )
 # What people type on several lines becomes one: line breaks are control characters
 # to the decoder, and a remark that reaches a client has none.
-_PROSE: Final = (b"reason=", b"remark=")
+_PROSE: Final = b"reason="
 _LINE_BREAKS = re.compile(rb"(?:%0D|%0A)+", re.IGNORECASE)
 
 Fields: TypeAlias = dict[str, str]

@@ -50,7 +50,9 @@ class Waiting:
 
 
 async def show(desk: Desk, request: Request) -> Response:
-    signed_in = await desk.admit(request)
+    # A page that fetches its own list again is no person at work.
+    by_script = request.headers.get("sec-fetch-dest") == "empty"
+    signed_in = await desk.admit(request, using=not by_script)
     cursor = request.query_params.get("cursor")
     waiting = await _list(desk, signed_in, cursor)
     facts = {

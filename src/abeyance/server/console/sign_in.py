@@ -98,7 +98,7 @@ async def _verify(desk: Desk, name: str, password: Secret, address: str) -> Pers
     verdict = await desk.passwords.verify(password, person.password_hash if person else None)
     if person is None or not person.enabled or verdict is Verdict.WRONG:
         house.counters.sign_in_failures.inc()
-        _log.warning("sign-in failed")
+        _log.warning("sign-in failed", account=house.keys.pseudonym(name), address=address)
         return None
     for key in keys:
         house.limits.sign_ins.succeed(key)

@@ -199,10 +199,10 @@ async def test_a_read_that_was_given_up_leaves_no_mark(
 async def test_a_remembered_poll_takes_microseconds(tmp_path: Path) -> None:
     async with place_at(tmp_path / "abeyance.db")() as store:
         held = await open_request(store)
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(10_000):
             await store.find_held(held.handle)
-        assert (time.perf_counter() - began) / 10_000 < 20e-6  # 0.3 us on a quiet machine
+        assert (time.process_time() - began) / 10_000 < 20e-6  # 0.3 us on a quiet machine
 
 
 async def test_waiting_changes_share_a_commit(tmp_path: Path) -> None:

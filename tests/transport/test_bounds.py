@@ -100,6 +100,17 @@ async def test_a_body_that_says_it_is_too_large_is_not_read(wire: Wire, size: in
     assert wire.seen == []
 
 
+@covers("SEC-DOS-01")
+async def test_whoever_goes_on_sending_can_still_read_why_not(wire: Wire) -> None:
+    head = request(b"", b"Content-Length: 1000000", length=False)
+    peer = await wire.peer(head)
+    await wire.took(len(head))
+    await asyncio.gather(*wire.state.tasks)
+    await peer.send(bytes(300_000))
+    await wire.took(len(head) + 300_000)
+    await peer.refused(413)
+
+
 @covers("SEC-DOS-01", "OAUTH-HTTP-06")
 async def test_a_body_of_64_kib_is_read(wire: Wire) -> None:
     body = _FILLED + b"y" * (MAX_BODY - len(_FILLED))

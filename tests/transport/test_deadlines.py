@@ -217,6 +217,10 @@ async def test_the_timer_runs_while_there_are_connections(
     await wire.took(4)
     sweeper._look()  # in place of the hour that `wire` has set
     await peer.refused(408)
+    await peer.close()
+    await wire.gone()
+    sweeper._look()
+    assert sweeper._timer is None
 
 
 @pytest.mark.parametrize("stage", LIMITS)

@@ -79,7 +79,7 @@ LIST_OPEN_HOMES: Final = sql(
     SELECT home
       FROM request
      WHERE client_id = :client AND state IN ({open})
-    UNION
+    UNION ALL
     SELECT home
       FROM request
      WHERE client_id = :client AND state IN ({decided})
@@ -127,8 +127,9 @@ def list_events(db: apsw.Connection, key: Key) -> Sequence[AuditEvent]:
 
 
 def list_open_homes(db: apsw.Connection, client: ClientId, limit: int) -> Sequence[Home]:
+    """Each home once, even if several of its requests are open."""
     found = db.execute(LIST_OPEN_HOMES, {"client": client, "limit": limit})
-    return [rows.parse_home(row) for row in found]
+    return list(dict.fromkeys(map(rows.parse_home, found)))
 
 
 def _at(key: Key) -> dict[str, bytes | int]:

@@ -47,7 +47,7 @@ class SqliteStore:
     ) -> "SqliteStore":
         """Open the file, make or migrate it, and own it until `close`.
 
-        `memory` bounds how many open requests are kept at hand (0.7 kB each).
+        `memory` bounds how many open requests are kept at hand (0.8 kB each).
         Raises `StoreInUse`, `StoreTooNew`, or `StoreAway` if the file cannot be used.
         """
         store = cls(Path(path), memory, vfs)
@@ -192,7 +192,7 @@ class SqliteStore:
 
 
 def _beat(db: apsw.Connection) -> Written[None]:
-    changes.beat(db, Home(bytes(1)))
+    changes.beat(db, Home(bytes(16)))
     return Written(None)
 
 

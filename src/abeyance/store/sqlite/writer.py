@@ -68,9 +68,7 @@ class _Writing(Crew[Work[Written[Any]]]):
         self._lock = FileLock.take(path)
         try:
             prepare_file(path)
-            self._db = connect_writer(path, self._vfs)
-            schema.migrate(self._db)
-            self._db.set_wal_hook(self._count_pages)
+            self._db = self._open(path)
         except BaseException:
             self._lock.release()
             raise
@@ -106,6 +104,16 @@ class _Writing(Crew[Work[Written[Any]]]):
             self._db.close()
         finally:
             self._lock.release()
+
+    def _open(self, path: Path) -> apsw.Connection:
+        db = connect_writer(path, self._vfs)
+        try:
+            schema.migrate(db)
+            db.set_wal_hook(self._count_pages)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def _one(self, work: Work[Written[Any]]) -> Written[Any] | Failed:
         self._db.execute("SAVEPOINT change")

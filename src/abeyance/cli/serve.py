@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from abeyance.cli import common
-from abeyance.cli.calls import BadCall
 from abeyance.server.launch import serve as launch
-from abeyance.store.ports import StoreInUse
 
 
 def serve(*, config: Path | None = None, data: str | None = None, listen: str | None = None) -> int:
@@ -23,10 +21,4 @@ def serve(*, config: Path | None = None, data: str | None = None, listen: str | 
     listen
         host:port, instead of the configured one.
     """
-    settings = common.load(config, {"data": data, "server.listen": listen})
-    try:
-        return launch(settings)
-    except StoreInUse as error:
-        raise BadCall(
-            "store.path", str(error), "Stop the other server, or name another data folder."
-        ) from None
+    return launch(common.load(config, {"data": data, "server.listen": listen}))

@@ -68,13 +68,13 @@ def test_a_clock_that_goes_back_gives_nothing_away() -> None:
 
 @covers("SEC-DOS-08")
 def test_buckets_are_bounded_and_the_one_in_use_stays() -> None:
-    buckets = Buckets(rate=0.001, burst=1, capacity=10)
-    assert takes(buckets, 0, key="mine") == [None]
+    buckets = Buckets(rate=0.001, burst=50, capacity=10)
     for n in range(100):
         buckets.take(f"stranger {n}", 0)
         if n % 5 == 0:
-            buckets.take("mine", 1000.0 * n)
+            assert takes(buckets, 0, key="mine") == [None]
     assert len(buckets._levels) == 10  # memory is what is tested
+    assert takes(buckets, *[0] * 31, key="mine") == [*[None] * 30, 1000]
 
 
 # --- back-off
@@ -151,3 +151,13 @@ def test_failures_are_remembered_within_bounds(capacity: int) -> None:
         backoff.fail(n, 0.0)
     assert len(backoff._failures) == capacity  # memory is what is tested
     assert backoff.wait(99, 0.0) == 1
+
+
+@covers("OAUTH-CAUTH-11", "OAUTH-SESS-07")
+def test_failures_that_lie_back_long_do_not_add_up() -> None:
+    backoff = Backoff(free=1, longest=30.0, forgotten=100.0)
+    for tick in (0.0, 101.0, 202.0, 303.0):
+        backoff.fail("x", tick)
+        assert backoff.wait("x", tick) is None
+    backoff.fail("x", 350.0)
+    assert backoff.wait("x", 350.0) == 1

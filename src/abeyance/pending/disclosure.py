@@ -92,6 +92,7 @@ def _detail_item(index: int, detail: Detail, types: DetailsTypes) -> JsonObject:
         "kind": "authorization_details",
         "type": name,
         "digest": digest(detail),
+        "data": detail,
     }
     if name not in types:
         # Not approvable: the page offers no way to grant what it cannot show (SEC-UI-11).

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 CAPACITY: Final = 100_000
+FORGOTTEN: Final = 900.0  # seconds
 
 
 class Buckets:
@@ -42,21 +43,31 @@ class Buckets:
 @dataclass(frozen=True, slots=True)
 class _Failures:
     count: int
+    at: float
     blocked_until: float
 
 
 class Backoff:
-    """A delay that grows with each failure in a row and ends with a success.
+    """A delay that grows with each failure in a row, and ends with a success or with time.
 
     The first `free` failures cost nothing, then the delay doubles from one
-    second to `longest`.
+    second to `longest`. Failures that lie back longer than `forgotten` seconds do
+    not count: people behind one address mistype now and then.
     """
 
-    __slots__ = ("_capacity", "_failures", "_free", "_longest")
+    __slots__ = ("_capacity", "_failures", "_forgotten", "_free", "_longest")
 
-    def __init__(self, *, free: int, longest: float, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        *,
+        free: int,
+        longest: float,
+        forgotten: float = FORGOTTEN,
+        capacity: int = CAPACITY,
+    ) -> None:
         self._free = free
         self._longest = longest
+        self._forgotten = forgotten
         self._capacity = capacity
         self._failures: OrderedDict[Hashable, _Failures] = OrderedDict()
 
@@ -69,13 +80,14 @@ class Backoff:
 
     def fail(self, key: Hashable, tick: float) -> None:
         known = self._failures.get(key)
-        count = 1 if known is None else known.count + 1
-        delay = (
-            min(self._longest, 2.0 ** min(count - self._free - 1, 30))
-            if count > self._free
-            else 0.0
-        )
-        self._failures[key] = _Failures(count, tick + delay)
+        if known is None or tick - known.at > self._forgotten:
+            count = 1
+        else:
+            count = known.count + 1
+        delay = 0.0
+        if count > self._free:
+            delay = min(self._longest, 2.0 ** min(count - self._free - 1, 30))
+        self._failures[key] = _Failures(count, tick, tick + delay)
         self._failures.move_to_end(key)
         if len(self._failures) > self._capacity:
             self._failures.popitem(last=False)

@@ -12,7 +12,12 @@ import pytest
 
 from tests import programs
 
-hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
+hypothesis.settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # says more of the machine than of us
+)
 hypothesis.settings.register_profile(
     "ci",
     parent=hypothesis.settings.get_profile("default"),

@@ -130,7 +130,6 @@ def test_no_list_of_algorithms_has_none_or_a_shared_secret() -> None:
             assert not [alg for alg in words(value) if alg == "none" or alg.startswith("HS")]
 
 
-@covers("OAUTH-ISS-03", "T-206")
 @pytest.mark.parametrize(
     ("issuer", "well_known"),
     [

@@ -91,7 +91,7 @@ def test_the_lifetime_may_be_shortened() -> None:
     assert choose(ASKED, choice(lifetime=short), TYPES).lifetime == short
 
 
-@covers("SEC-UI-17", "DTR-INV-01", "T-143", "M-48")
+@covers("SEC-UI-17", "DTR-INV-01", "T-143")
 @pytest.mark.parametrize(
     "made",
     [
@@ -143,7 +143,6 @@ def test_of_two_equal_payments_one_can_be_kept() -> None:
     assert choose(ASKED, choice("detail:0", parts={}), TYPES).details == (payment(),)
 
 
-@covers("OAUTH-RES-05")
 def test_the_resource_is_not_a_choice() -> None:
     asked = access("read", resources=("https://a.example",))
     assert choose(asked, choice("scope:read", parts={}), TYPES).resources == asked.resources

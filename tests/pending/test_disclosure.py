@@ -308,7 +308,7 @@ def test_a_scope_without_a_meaning_is_shown_by_its_token() -> None:
     assert items(shown(scopes={}))[2]["title"] == "read"
 
 
-@covers("EXT-OUTCOME-04", "OAUTH-DEFER-03")
+@covers("OAUTH-DEFER-03")
 def test_no_secret_and_no_policy_is_shown() -> None:
     text = json.dumps(shown(held(bound=True), snapshot(ASKED, bound=True)).object)
     assert "large" not in text  # the rule's name

@@ -139,9 +139,12 @@ class Guarantees(RuleBasedStateMachine):
 
     # --- moves
 
-    @initialize(target=records, asked=ASKED)
-    def begin(self, asked: Access) -> Record:
-        return self._opened(asked, bound=True, needed=(1, 1), life=3600)
+    @initialize(target=records, asked=ASKED, head_start=st.booleans(), data=st.data())
+    def begin(self, asked: Access, head_start: bool, data: st.DataObject) -> Record:
+        record = self._opened(asked, bound=True, needed=(1, 1), life=3600)
+        if head_start:
+            self.approve(record, data)
+        return record
 
     @initialize(target=records, asked=ASKED, bound=st.booleans())
     def begin_with_a_plan(self, asked: Access, bound: bool) -> Record:
@@ -613,7 +616,7 @@ def fixed(held: Held) -> tuple[object, ...]:
 )
 class TestGuarantees(Guarantees.TestCase):  # type: ignore[misc, valid-type]  # by Hypothesis
     settings = settings(
-        max_examples=80,
+        max_examples=100,
         stateful_step_count=40,
         suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no fault
     )

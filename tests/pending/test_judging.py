@@ -146,7 +146,7 @@ def test_a_code_that_was_not_bound_is_not_bound_by_a_poll() -> None:
 # --- the pace comes last
 
 
-@covers("DTR-RD-06", "T-116", "M-38")
+@covers("DTR-RD-06", "T-116")
 @pytest.mark.parametrize(("state", "answer"), ENDS)
 def test_what_has_ended_is_told_at_once_however_early_the_poll(
     state: State, answer: Answer

@@ -1,4 +1,4 @@
-"""Rates and back-off: bounded, and never a lock for good (OAUTH-CAUTH-11, SEC-DOS-08)."""
+"""Rates and back-off: bounded, and never a lock for good (OAUTH-CAUTH-11, DTR-SEC-06)."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_who_is_refused_pays_nothing_for_it() -> None:
     assert takes(buckets, 0, *[0.5] * 50, 1.0) == [None, *[1] * 50, None]
 
 
-@covers("SEC-DOS-08")
+@covers("DTR-SEC-06")
 @given(
     st.floats(0.01, 100),
     st.integers(1, 20),
@@ -66,7 +66,7 @@ def test_a_clock_that_goes_back_gives_nothing_away() -> None:
     assert takes(buckets, 100, 50, 50) == [None, 1, 1]
 
 
-@covers("SEC-DOS-08")
+@covers("DTR-SEC-06")
 def test_buckets_are_bounded_and_the_one_in_use_stays() -> None:
     buckets = Buckets(rate=0.001, burst=50, capacity=10)
     for n in range(100):
@@ -95,7 +95,7 @@ def test_the_first_failures_are_free_and_then_the_delay_doubles() -> None:
     assert waits == [None, None, 1, 2, 4, 8, 10]
 
 
-@covers("OAUTH-CAUTH-11", "SEC-DOS-08")
+@covers("OAUTH-CAUTH-11")
 def test_no_number_of_failures_locks_for_good() -> None:
     backoff = Backoff(free=0, longest=60)
     fail(backoff, 10_000)
@@ -130,7 +130,7 @@ def test_asking_is_not_failing() -> None:
         assert backoff.wait("k", 0.0) is None
 
 
-@covers("SEC-DOS-08")
+@covers("DTR-SEC-06")
 @given(st.integers(0, 5), st.floats(1, 3600), st.lists(st.floats(0, 100), min_size=1, max_size=60))
 def test_a_delay_is_never_longer_than_the_longest(
     free: int, longest: float, pauses: list[float]

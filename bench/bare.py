@@ -9,15 +9,13 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-import uvloop
-
+from abeyance.server.http import Endpoint, Receive, Scope, Send
 from bench.machine import pin
-from bench.serving import App, serve
+from bench.serving import answer_questions, running_app
 
 
-def bare_app(answers: Sequence[tuple[int, list[tuple[bytes, bytes]], bytes]]) -> App:
+def bare_app(answers: Sequence[tuple[int, list[tuple[bytes, bytes]], bytes]]) -> Endpoint:
     """Answer what was recorded, byte for byte, to whatever comes."""
     messages = itertools.cycle(
         [
@@ -29,7 +27,7 @@ def bare_app(answers: Sequence[tuple[int, list[tuple[bytes, bytes]], bytes]]) ->
         ]
     )
 
-    async def app(_scope: Any, receive: Any, send: Any) -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         more = True
         while more:
@@ -53,7 +51,8 @@ def main() -> None:
         )
         for each in json.loads(sys.stdin.readline())
     ]
-    uvloop.run(serve(bare_app(answers), "httptools"))
+    with running_app(bare_app(answers)) as address:
+        answer_questions(address)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,13 @@
-"""The server under the benchmark: the shipped application and protocol, in one process.
+"""The server under the benchmark: the one that `abeyance serve` runs, in one process.
 
-Run as `python -m bench.entry CORE CONFIGURATION [decisions]`. What differs from
-`abeyance serve` is the clock's pace (`bench.clock`), the counters that are told
-over standard input and output, and, if asked for, a path by which a cycle gets
-its decision.
+Run as `python -m bench.entry CORE CONFIGURATION [decisions]`. What differs is
+the clock's pace (`bench.clock`), the counters that are told over standard input
+and output, and, if asked for, a path by which a cycle gets its decision.
 """
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import uvloop
 
 from abeyance.acts.decide import Counted, Vote, decide, review
 from abeyance.acts.house import House
@@ -19,28 +15,29 @@ from abeyance.parties.person import PersonId
 from abeyance.pending.handles import HandleKind, parse_handle
 from abeyance.pending.votes import Verdict
 from abeyance.server.app import Abeyance
+from abeyance.server.http import Endpoint, Receive, Scope, Send
+from abeyance.server.launch import reserve, running_server
 from abeyance.server.logs import configure_logs
-from abeyance.server.protocol import StrictHttp
 from abeyance.server.settings import load_settings
 from bench.clock import HastyClock
 from bench.machine import pin
 from bench.messages import DECIDE
 from bench.population import REVIEWER
-from bench.serving import App, serve
+from bench.serving import ANYWHERE, answer_questions
 
 
 def main() -> None:
     core, configuration, *more = sys.argv[1:]
     pin(int(core) if core != "-" else None)
     configure_logs("WARNING")
-    uvloop.run(_run(Path(configuration), decisions="decisions" in more))
-
-
-async def _run(configuration: Path, *, decisions: bool) -> None:
-    abeyance = Abeyance(load_settings(configuration, environ={}), clock=HastyClock())
-    async with abeyance.running() as house:
-        app: App = _with_decisions(abeyance, house) if decisions else abeyance
-        await serve(app, StrictHttp, lambda: _counted(house))
+    settings = load_settings(Path(configuration), environ={})
+    with running_server(
+        settings,
+        listener=reserve(ANYWHERE),
+        clock=HastyClock(),
+        wrap=_with_decisions if "decisions" in more else lambda app: app,
+    ) as running:
+        answer_questions(running.address, lambda: _counted(running.house))
 
 
 def _counted(house: House) -> Mapping[str, float]:
@@ -52,23 +49,22 @@ def _counted(house: House) -> Mapping[str, float]:
     }
 
 
-def _with_decisions(abeyance: App, house: House) -> App:
+def _with_decisions(abeyance: Abeyance) -> Endpoint:
     """Put a path beside the application by which the reviewer approves one request.
 
     It looks and votes as the console does, without its pages: `review`, then
     `decide` with the digest and version of what was seen.
     """
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] != DECIDE:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if abeyance.house is None or scope["path"] != DECIDE:
             await abeyance(scope, receive, send)
             return
         message = await receive()
-        status = 200 if await _approve(house, message["body"].decode()) else 409
-        body = b"{}"
+        status = 200 if await _approve(abeyance.house, message["body"].decode()) else 409
         headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": b"{}"})
 
     return app
 

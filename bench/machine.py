@@ -40,6 +40,14 @@ def resident_bytes(pid: int) -> int:
     return int(told.stdout) * 1024
 
 
+def stolen_seconds() -> float:
+    """For how long the host kept the machine's cores from it since it started (0: not told)."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    return int(stat.read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def load_average() -> tuple[float, float, float]:
     """How busy the machine was in the last 1, 5 and 15 minutes: ours and everybody else's."""
     return os.getloadavg()

@@ -66,7 +66,6 @@ class Process:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.terminate()
         try:
             self._process.wait(_ENDING)
         except subprocess.TimeoutExpired:

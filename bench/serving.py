@@ -1,64 +1,54 @@
-"""How both servers of the benchmark run: one process, one core, one set of uvicorn's settings.
+"""What both servers of the benchmark share: one process on one core, and a line to who measures.
 
-A server prints its port, then answers each line of its standard input with a
-line of JSON, and ends with the input.
+A server prints its port, answers each line of its standard input with a line of
+JSON, and ends with the input. Its event loop runs in a thread, as
+`launch.running_server` has it; the main thread sleeps in between.
 """
 
 import asyncio
 import json
-import socket
 import sys
+import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
+import uvloop
 
-App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+from abeyance.server.http import Endpoint
+from abeyance.server.launch import address_of, make_config, reserve
+from abeyance.server.settings_values import Listen
+
+ANYWHERE: Final = Listen("127.0.0.1", 0)
 
 
-async def serve(
-    app: App,
-    http: type[asyncio.Protocol] | str,
-    count: Callable[[], Mapping[str, float]] = dict,
-) -> None:
-    """Serve until standard input ends; `count` adds to what a line is answered with."""
-    listener = _listen()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=http,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=75,
-        )
-    )
-    async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve(sockets=[listener]))
-        _say({"port": listener.getsockname()[1]})
-        lines = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
-        )
-        while await lines.readline():
-            _say({"cpu_seconds": time.process_time(), **count()})
-        server.should_exit = True
+@contextmanager
+def running_app(app: Endpoint) -> Iterator[str]:
+    """Run any application as the shipped server runs its own; gives its address."""
+    with reserve(ANYWHERE) as listener:
+        server = uvicorn.Server(make_config(app))
+
+        def work() -> None:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(server.serve(sockets=[listener]))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield address_of(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def answer_questions(address: str, count: Callable[[], Mapping[str, float]] = dict) -> None:
+    """Tell the port, then the time used so far and what `count` says, until input ends."""
+    _say({"port": int(address.rpartition(":")[2])})
+    for _ in sys.stdin:
+        _say({"cpu_seconds": time.process_time(), **count()})
 
 
 def _say(what: Mapping[str, float]) -> None:
     print(json.dumps(what), flush=True)
-
-
-def _listen() -> socket.socket:
-    """A socket of this machine alone, on a port that is free."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(2048)  # who connects before the server is ready waits
-    return listener

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from abeyance.access.canonical import canonical_json, digest
 from abeyance.wire.base64url import parse_base64url
-from abeyance.wire.strict_json import Json, parse_json
+from abeyance.wire.strict_json import Json, NotStrictJson, parse_json
 from tests.covers import covers
 
 _NUMBERS = st.integers(min_value=-(2**53) + 1, max_value=2**53 - 1) | st.floats(
@@ -64,6 +64,15 @@ def test_numbers_that_are_equal_are_written_alike() -> None:
 def test_a_number_that_other_readers_would_change_is_refused(value: float) -> None:
     with pytest.raises(ValueError):
         canonical_json({"n": value})
+
+
+@covers("OAUTH-PARAM-09", "EXT-EVID-02")
+@pytest.mark.parametrize("sign", [1, -1])
+def test_every_whole_number_that_is_read_can_be_written(sign: int) -> None:
+    largest = sign * (2**53 - 1)
+    assert canonical_json(parse_json(str(largest))) == str(largest).encode()
+    with pytest.raises(NotStrictJson):
+        parse_json(str(largest + sign))
 
 
 @covers("EXT-EVID-02")

@@ -1,6 +1,7 @@
 """Who calls: one way, the registered one, and one answer to every failure (OAUTH-CAUTH)."""
 
 import base64
+import hashlib
 import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -198,7 +199,7 @@ def test_whatever_is_encoded_as_the_rfc_says_is_read_back(identifier: str, secre
     pair = f"{encoded(identifier)}:{encoded(secret)}".encode()
     shown = read_credentials([raw_basic(pair)], form(), issuer=ISSUER)
     assert isinstance(shown, SecretShown)
-    assert (shown.client_id, shown.secret.reveal()) == (identifier, secret)
+    assert (shown.client_id, shown.digest) == (identifier, hashlib.sha256(secret.encode()).digest())
 
 
 @covers("OAUTH-CAUTH-07")
@@ -479,5 +480,3 @@ def test_what_was_shown_does_not_show_itself() -> None:
     assert SECRET not in repr(shown)
     token = assertion()
     assert token not in repr(read_credentials([], assertion_form(token), issuer=ISSUER))
-    with pytest.raises(TypeError):
-        assert shown == read_credentials([basic()], form(), issuer=ISSUER)

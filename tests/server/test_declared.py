@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from abeyance.server import declared
 from abeyance.server.declared import invite_first_administrator
 from tests.covers import covers
 from tests.served import CONFIG, serve, without
@@ -34,6 +37,30 @@ async def test_a_client_that_left_the_file_is_disabled_and_what_waits_is_closed(
         for code in (waiting, approved):
             assert (await back.s1.poll(code)).error == "access_denied"
         assert (await back.s1.ask(scope="now")).status == 200
+
+
+@covers("OAUTH-CLI-05", "OAUTH-DEFER-09")
+async def test_a_start_that_was_killed_between_fence_and_sweep_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(tmp_path) as before:
+        waiting, approved = await before.s1.defer(), await before.s1.defer()
+        await before.approve(approved)
+    smaller = without(CONFIG, 'id = "s1"')
+
+    async def killed(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as power:
+        power.setattr(declared, "close_client", killed)
+        with pytest.raises(KeyboardInterrupt):
+            async with serve(tmp_path, config=smaller):
+                pass
+    async with serve(tmp_path, config=smaller):
+        pass
+    async with serve(tmp_path) as back:
+        for code in (waiting, approved):
+            assert (await back.s1.poll(code)).error == "access_denied"
 
 
 @covers("SEC-UI-25", "EXT-DECIDE-03", "T-197")

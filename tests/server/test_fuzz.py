@@ -14,6 +14,9 @@ from tests.served import Served, serve
 PATHS = [
     "/token", "/revoke", "/jwks", "/.well-known/oauth-authorization-server", "/livez", "/readyz",
     "/console", "/console/", "/console/sign-in", "/console/requests/x", "/console/welcome/x",
+    "/console/requests/x/vote", "/console/requests/x/less", "/console/requests/x/live",
+    f"/console/requests/{'0' * 32}.1/vote", "/console/live", "/console/sign-out",
+    "/console/static/x",
     "/", "/x", "/token/", "//token", "/console/../token",
 ]  # fmt: skip
 KNOWN = sorted({each for each in vars(names).values() if isinstance(each, str)} - {names.__doc__})
@@ -60,6 +63,7 @@ async def test_no_request_is_a_fault(
     )
     assert answer.status < 500
     assert answer.header("x-content-type-options") == "nosniff"
+    assert answer.header("cache-control") in ("no-store", "public, max-age=300")
     assert await opened(fuzzed) == 0
 
 

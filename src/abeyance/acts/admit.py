@@ -34,7 +34,7 @@ async def authenticate(house: House, request: ClientRequest) -> AuthenticatedCli
     """Authenticate the client; raises `InvalidRequest`, `InvalidClient` or `TooManyRequests`."""
     failures = house.limits.failures
     tick = house.clock.tick()
-    if wait := failures.wait(request.address, tick):
+    if failures and (wait := failures.wait(request.address, tick)):
         raise TooManyRequests("Too many failed authentications", wait)
     credentials: Credentials | None = None
     try:
@@ -43,7 +43,8 @@ async def authenticate(house: House, request: ClientRequest) -> AuthenticatedCli
         )
         # Counted for this client from this address: a stranger elsewhere cannot
         # keep the client out (OAUTH-CAUTH-11).
-        if wait := failures.wait((credentials.client_id, request.address), tick):
+        place = (credentials.client_id, request.address)
+        if failures and (wait := failures.wait(place, tick)):
             raise TooManyRequests("Too many failed authentications", wait)
         caller = verify_credentials(
             credentials,
@@ -64,8 +65,9 @@ async def authenticate(house: House, request: ClientRequest) -> AuthenticatedCli
             client=None if credentials is None else house.keys.pseudonym(credentials.client_id),
         )
         raise
-    failures.succeed(request.address)
-    failures.succeed((caller.client.id, request.address))
+    if failures:
+        failures.succeed(request.address)
+        failures.succeed((caller.client.id, request.address))
     return caller
 
 

@@ -68,7 +68,7 @@ async def _cancel(house: House, token: str, client: ClientId, key: ProvenKey | N
             (cancelled, Pulse()),
         )
     )
-    house.clocks.forget(held.key)
+    house.clocks.forget(held.handle.digest)
 
 
 def _cancellable(held: Held, house: House) -> bool:

@@ -69,7 +69,7 @@ async def collect(
     if answer.why in (Why.EARLY, Why.STOP):
         house.counters.slowed.inc()
     elif answer.why is not Why.KEY:
-        house.clocks.forget(held.key)
+        house.clocks.forget(held.handle.digest)
         if answer.why is Why.REDEEMED and house.reported.first(held.key):
             await _report_reuse(house, held)
     return answer
@@ -89,11 +89,12 @@ async def _report_reuse(house: House, held: Held) -> None:
 
 def _judge(house: House, held: Held, key: ProvenKey | None) -> StillPending | Redeemable | Refused:
     now, tick = house.clock.now(), house.clock.tick()
+    polled = held.handle.digest
     while True:
-        clock = house.clocks.get(held.key)
+        clock = house.clocks.get(polled)
         judged = judge(held, key, clock=clock, now=now, tick=tick)
         # Whoever loses the swap came second, so it is judged against the new clock.
-        if judged.clock is None or house.clocks.swap(held.key, seen=clock, new=judged.clock):
+        if judged.clock is None or house.clocks.swap(polled, seen=clock, new=judged.clock):
             return judged.answer
 
 
@@ -132,7 +133,7 @@ async def _redeem(
     redeemed = AuditEvent(
         n=held.key.n, at=now, event="redeemed", actor=f"client:{client.id}", detail={}
     )
-    house.clocks.forget(held.key)
+    house.clocks.forget(held.handle.digest)
     result = await house.store.apply(Change(held.key.home, (redeem,), (minted.record, redeemed)))
     if isinstance(result, Applied):
         house.counters.redeemed.inc()

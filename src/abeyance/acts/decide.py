@@ -48,6 +48,7 @@ class Review:
     disclosure: Disclosure
     decidable: bool
     voted: bool
+    own: bool  # the reviewer answers for the client, then or now
 
 
 class Obstacle(Enum):
@@ -96,6 +97,7 @@ async def review(house: House, reviewer: Person, key: Key) -> Review | None:
     if loaded is None or reviewer.id not in loaded.snapshot.plan.reviewers or not reviewer.enabled:
         return None
     voted = any(ballot.voter == reviewer.id for ballot in loaded.ballots)
+    own = reviewer.id in await _owners(house, loaded)
     return Review(
         loaded,
         disclose(
@@ -105,10 +107,9 @@ async def review(house: House, reviewer: Person, key: Key) -> Review | None:
             issuer=house.endpoints.issuer,
             scopes=house.scopes,
         ),
-        decidable=_is_decidable(loaded.held, house.clock.now())
-        and not voted
-        and reviewer.id != loaded.snapshot.client_owner,
+        decidable=_is_decidable(loaded.held, house.clock.now()) and not voted and not own,
         voted=voted,
+        own=own,
     )
 
 
@@ -122,7 +123,7 @@ async def decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteRe
         seen = await review(house, reviewer, key)
         if seen is None:
             return NotCounted(Obstacle.UNKNOWN)
-        if (obstacle := _obstacle(seen, reviewer, vote, house.clock.now())) is not None:
+        if (obstacle := _obstacle(seen, vote, house.clock.now())) is not None:
             return NotCounted(obstacle)
         try:
             granted = _granted(seen.loaded, vote, house)
@@ -134,8 +135,8 @@ async def decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteRe
     return NotCounted(Obstacle.CHANGED)
 
 
-def _obstacle(seen: Review, reviewer: Person, vote: Vote, now: datetime) -> Obstacle | None:
-    if reviewer.id == seen.loaded.snapshot.client_owner:
+def _obstacle(seen: Review, vote: Vote, now: datetime) -> Obstacle | None:
+    if seen.own:
         return Obstacle.OWN_REQUEST
     if seen.voted:
         return Obstacle.VOTED
@@ -217,7 +218,14 @@ async def _apply(
 
 async def _still_counts(house: House, ballot: Ballot, loaded: Loaded) -> bool:
     person = await house.store.find_person(PersonId(ballot.voter))
-    return person is not None and person.enabled and person.id != loaded.snapshot.client_owner
+    return person is not None and person.enabled and person.id not in await _owners(house, loaded)
+
+
+async def _owners(house: House, loaded: Loaded) -> frozenset[str | None]:
+    """Who answers for the client: when it asked, and by its registration now (EXT-DECIDE-03)."""
+    snapshot = loaded.snapshot
+    client = await house.store.find_client(snapshot.client)
+    return frozenset({snapshot.client_owner, None if client is None else client.owner})
 
 
 def _outcome(decision: Undecided | Grant | Refuse, now: datetime) -> tuple[Event, State | None]:

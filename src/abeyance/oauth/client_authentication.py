@@ -6,7 +6,6 @@ is found stands in `Credentials`, who was proven in `AuthenticatedClient`, a
 value that only `verify_credentials` makes.
 """
 
-import base64
 import binascii
 import hashlib
 import hmac
@@ -27,6 +26,7 @@ from abeyance.wire.form import Form
 from abeyance.wire.secret import Secret
 
 _MAX_CLIENT_ID: Final = 255
+_MOST_RECALLED: Final = 4096
 _VSCHAR = re.compile(r"[\x20-\x7E]+", re.ASCII)
 _BASIC = re.compile(rb"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -35,11 +35,11 @@ _NOBODY: Final = hashlib.sha256(b"no client has this secret").digest()
 
 @dataclass(frozen=True, slots=True)
 class SecretShown:
-    """A client secret, by `client_secret_basic` or `client_secret_post`."""
+    """A client secret, by `client_secret_basic` or `client_secret_post`, as its SHA-256."""
 
     method: str
     client_id: str
-    secret: Secret
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,16 @@ def read_credentials(authorization: Sequence[bytes], form: Form, *, issuer: str)
     has_secret = names.CLIENT_SECRET in form
     if has_header + has_assertion + has_secret > 1:
         raise InvalidRequest("Only one way of client authentication may be used")
+    shown: Credentials | None
     if has_header and header is not None:
-        return _read_basic(header, issuer)
-    if has_assertion:
-        return _read_assertion(form, issuer)
-    client_id, secret = form.get(names.CLIENT_ID), form.get(names.CLIENT_SECRET)
-    if client_id is None or secret is None or not _is_client_id(client_id):
+        shown = _recall_basic(header)
+    elif has_assertion:
+        shown = _read_assertion(form)
+    else:
+        shown = _read_post(form)
+    if shown is None:
         raise InvalidClient(challenge(issuer))
-    return SecretShown(names.CLIENT_SECRET_POST, client_id, Secret(secret))
+    return shown
 
 
 def verify_credentials(
@@ -105,34 +107,24 @@ def verify_credentials(
     Raises `InvalidClient`, with one text for unknown client, wrong method, wrong
     secret and disabled client. An unknown client costs the same comparison.
     """
-    failed = InvalidClient(challenge(issuer))
+    mark = None
     match credentials:
-        case SecretShown(method=method, secret=secret):
+        case SecretShown(method=method, digest=digest):
             known = client.secret_digests if client is not None else ()
-            matched = _matches_one(secret.digest(), known)
-            if client is None or client.auth_method != method or not matched:
-                raise failed
-            mark = None
+            right = _matches_one(digest, known)
+            right = right and client is not None and client.auth_method == method
         case AssertionShown(assertion=assertion):
-            if client is None or client.auth_method != names.PRIVATE_KEY_JWT or not client.keys:
-                raise failed
-            try:
-                mark = verify_assertion(
-                    assertion.reveal(),
-                    client_id=client.id,
-                    keys=client.keys,
-                    algorithms=SIGNING_ALGORITHMS,
-                    signing_alg=client.assertion_alg,
-                    issuer=issuer,
-                    legacy_audience=token_endpoint if client.legacy_assertion_audience else None,
-                    now=now,
-                ).mark
-            except BadToken:
-                raise failed from None
+            mark = _verify_assertion(assertion, client, issuer, token_endpoint, now)
+            right = mark is not None
         case never:
             assert_never(never)
-    if not client.enabled or form.get(names.CLIENT_ID, client.id) != client.id:
-        raise failed
+    if (
+        client is None
+        or not right
+        or not client.enabled
+        or form.get(names.CLIENT_ID, client.id) != client.id
+    ):
+        raise InvalidClient(challenge(issuer))
     return AuthenticatedClient(client, mark)
 
 
@@ -149,46 +141,86 @@ def _matches_one(digest: bytes, known: Sequence[bytes]) -> bool:
     return matched
 
 
-def _read_basic(header: bytes, issuer: str) -> SecretShown:
+def _verify_assertion(
+    assertion: Secret, client: Client | None, issuer: str, token_endpoint: str, now: datetime
+) -> ReplayMark | None:
+    if client is None or client.auth_method != names.PRIVATE_KEY_JWT or not client.keys:
+        return None
+    try:
+        return verify_assertion(
+            assertion.reveal(),
+            client_id=client.id,
+            keys=client.keys,
+            algorithms=SIGNING_ALGORITHMS,
+            signing_alg=client.assertion_alg,
+            issuer=issuer,
+            legacy_audience=token_endpoint if client.legacy_assertion_audience else None,
+            now=now,
+        ).mark
+    except BadToken:
+        return None
+
+
+# What a well-formed header says, by the header's digest: a client that polls sends the
+# same one each time, and reading it strictly costs more than all else that is judged of
+# it. No secret is kept, and nothing of this is proof: that is judged anew each time.
+_recalled: dict[bytes, SecretShown] = {}
+
+
+def _recall_basic(header: bytes) -> SecretShown | None:
+    digest = hashlib.sha256(header).digest()
+    shown = _recalled.get(digest)
+    if shown is None and (shown := _read_basic(header)) is not None:
+        if len(_recalled) >= _MOST_RECALLED:
+            _recalled.clear()
+        _recalled[digest] = shown
+    return shown
+
+
+def _read_basic(header: bytes) -> SecretShown | None:
     """RFC 6749 §2.3.1: base64 of two form-encoded halves, strictly (OAUTH-CAUTH-07)."""
-    failed = InvalidClient(challenge(issuer))
     found = _BASIC.fullmatch(header)
     if found is None:
-        raise failed
+        return None
     try:
-        decoded = base64.b64decode(found[1], validate=True)
-        if base64.b64encode(decoded) != found[1]:
-            raise failed
+        decoded = binascii.a2b_base64(found[1], strict_mode=True)
         identifier, separator, secret = decoded.partition(b":")
         client_id, plain = _form_decode(identifier), _form_decode(secret)
-    except (binascii.Error, ValueError):
-        raise failed from None
+    except ValueError:
+        return None
+    # One spelling of the bytes only: trailing bits that mean nothing must be zero.
+    if binascii.b2a_base64(decoded, newline=False) != found[1]:
+        return None
     # Encoded as it must be, the pair has one colon; a second one could divide it elsewhere.
     if not separator or b":" in secret:
-        raise failed
+        return None
     if not _is_client_id(client_id) or not _VSCHAR.fullmatch(plain):
-        raise failed
-    return SecretShown(names.CLIENT_SECRET_BASIC, client_id, Secret(plain))
+        return None
+    return SecretShown(names.CLIENT_SECRET_BASIC, client_id, Secret(plain).digest())
 
 
-def _read_assertion(form: Form, issuer: str) -> AssertionShown:
-    failed = InvalidClient(challenge(issuer))
+def _read_post(form: Form) -> SecretShown | None:
+    client_id, secret = form.get(names.CLIENT_ID), form.get(names.CLIENT_SECRET)
+    if client_id is None or secret is None or not _is_client_id(client_id):
+        return None
+    return SecretShown(names.CLIENT_SECRET_POST, client_id, Secret(secret).digest())
+
+
+def _read_assertion(form: Form) -> AssertionShown | None:
     assertion = form.get(names.CLIENT_ASSERTION)
     if assertion is None or form.get(names.CLIENT_ASSERTION_TYPE) != names.ASSERTION_JWT_BEARER:
-        raise failed
+        return None
     try:
         client_id = claimed_client_id(assertion)
     except BadToken:
-        raise failed from None
-    if not _is_client_id(client_id):
-        raise failed
-    return AssertionShown(client_id, Secret(assertion))
+        return None
+    return AssertionShown(client_id, Secret(assertion)) if _is_client_id(client_id) else None
 
 
 def _form_decode(half: bytes) -> str:
-    if _BAD_ESCAPE.search(half):
-        raise ValueError("broken percent escape")
     if b"%" in half or b"+" in half:
+        if _BAD_ESCAPE.search(half):
+            raise ValueError("broken percent escape")
         half = unquote_to_bytes(half.replace(b"+", b" "))
     return half.decode("utf-8")
 

@@ -66,11 +66,14 @@ async def _bring_in_clients(house: House, clients: Sequence[Client]) -> None:
             await house.store.put_client(client)
             await _note(house, "client_declared", client.id)
     for gone in stored.values():
-        if gone.declared and gone.id not in declared and gone.enabled:
-            # The fence first, then the sweep: whoever opens a request looks at the fence.
+        if not gone.declared or gone.id in declared:
+            continue
+        # The fence first, then the sweep: whoever opens a request looks at the fence.
+        if gone.enabled:
             await house.store.put_client(replace(gone, enabled=False))
-            await close_client(house, gone.id)
             await _note(house, "client_disabled", gone.id)
+        # Each time: the start that disabled it may have been cut short before its sweep.
+        await close_client(house, gone.id)
 
 
 async def _bring_in_people(house: House, people: Sequence[Person]) -> None:
@@ -79,14 +82,15 @@ async def _bring_in_people(house: House, people: Sequence[Person]) -> None:
     for person in people:
         before = stored.get(person.id)
         if before != person:
-            await house.store.put_person(person)
+            # Sessions first: a start that is cut short in between does both again.
             if before is not None and before.password_hash != person.password_hash:
                 await house.store.end_sessions_of(person.id)
+            await house.store.put_person(person)
             await _note(house, "person_declared", person.id)
     for gone in stored.values():
         if gone.declared and gone.id not in declared and gone.enabled:
-            await house.store.put_person(replace(gone, enabled=False))
             await house.store.end_sessions_of(gone.id)
+            await house.store.put_person(replace(gone, enabled=False))
             await _note(house, "person_disabled", gone.id)
 
 

@@ -1,11 +1,15 @@
 """Is it alive, is it ready? Nothing else is told (SEC-OPS-10)."""
 
+from typing import Final
+
 from abeyance.acts.house import House
 from abeyance.faces import render_error
 from abeyance.server.http import Receive, Scope, Send, json_fields, send_reply
 from abeyance.store.ports import StoreAway
 from abeyance.wire.errors import WrongMethod
 from abeyance.wire.reply import Reply, render_json
+
+_AGE: Final = 1.0  # seconds for which a check that went well holds
 
 
 class Live:
@@ -23,15 +27,20 @@ class Live:
 class Ready:
     """The store can be read and written."""
 
-    __slots__ = ("_fixed", "_house")
+    __slots__ = ("_checked", "_fixed", "_house")
 
     def __init__(self, house: House, *, https: bool) -> None:
         self._house = house
         self._fixed = json_fields(https=https)
+        self._checked = -_AGE  # the tick of the last check that went well
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        tick = self._house.clock.tick()
         try:
-            await self._house.store.check()
+            # The check writes to the disk, and anybody may ask: once in a while is enough.
+            if tick - self._checked >= _AGE:
+                await self._house.store.check()
+                self._checked = tick
         except StoreAway:
             reply = _word(scope, 503, {"status": "unavailable", "store": "away"})
         else:

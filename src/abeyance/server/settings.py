@@ -178,8 +178,8 @@ def _host(issuer: str) -> str:
 
 
 def _read_store(told: File, sources: Sources) -> Store:
-    if told.store.memory_requests < 0:
-        raise ConfigurationError("store.memory_requests", "is negative", "Use 0 or more.")
+    if told.store.memory_requests < 1:
+        raise ConfigurationError("store.memory_requests", "is less than 1", "Use 1 or more.")
     if told.store.path is not None:
         path = sources.resolve("store.path", told.store.path)
     else:

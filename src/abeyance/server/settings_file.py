@@ -22,7 +22,7 @@ class ServerTable(Table, frozen=True):
 
 class StoreTable(Table, frozen=True):
     path: str | None = None
-    memory_requests: int = 100_000
+    memory_requests: int = 200_000
 
 
 class LifetimesTable(Table, frozen=True):

@@ -23,6 +23,8 @@ from abeyance.server.settings_values import ConfigurationError, read_secret_file
 
 PREFIX: Final = "ABEYANCE_"
 CONFIG: Final = "ABEYANCE_CONFIG"  # names the file itself
+# Of `abeyance token`, whose shell may be the server's.
+_OTHERS: Final = frozenset({CONFIG, "ABEYANCE_CLIENT_SECRET", "ABEYANCE_CLIENT_SECRET_FILE"})
 # What Kubernetes sets in every container beside a service of our name.
 _NOT_OURS = re.compile(r"ABEYANCE_(SERVICE_(HOST|PORT(_.*)?)|PORT(_[0-9]+_(TCP|UDP)(_.*)?)?)")
 _PLACE = re.compile(r" - at `\$(.*)`$")
@@ -62,7 +64,7 @@ def gather(
     _check_names(tree, File, "")
     sources = Sources(tree, base=file.resolve().parent if file else Path.cwd())
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name != CONFIG and not _NOT_OURS.fullmatch(name):
+        if name.startswith(PREFIX) and name not in _OTHERS and not _NOT_OURS.fullmatch(name):
             steps = name.removeprefix(PREFIX).lower().split("__")
             _lay_over(sources, name, steps, environ[name], from_environment=True)
     for path, text in flags.items():

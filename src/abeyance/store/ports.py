@@ -105,7 +105,10 @@ class Parties(Protocol):
     async def put_invitation(self, invitation: Invitation) -> None: ...
     async def find_invitation(self, digest: bytes) -> Invitation | None: ...
     async def accept_invitation(self, digest: bytes, person: Person, now: datetime) -> bool:
-        """Use up the invitation and store the person, both or neither; `False` if it was used."""
+        """Use up the invitation and store the person, both or neither; `False` if it was used.
+
+        With it go the person's other invitations and sessions.
+        """
         ...
 
     async def record(self, event: SecurityEvent) -> None:

@@ -6,41 +6,41 @@ bound) forgets its penalties, so the bound is `interval` again, never less.
 """
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Final
 
 from abeyance.pending.pacing import FRESH, PollClock, earn
-from abeyance.pending.request import Key
 
 CAPACITY: Final = 200_000
 
 
 class PollClocks:
-    """The clocks of the requests that were polled last."""
+    """The clocks of the handles that were polled last, by the digest of the handle."""
 
     __slots__ = ("_capacity", "_clocks")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._clocks: OrderedDict[Key, PollClock] = OrderedDict()
+        self._clocks: OrderedDict[Hashable, PollClock] = OrderedDict()
 
-    def get(self, key: Key) -> PollClock:
+    def get(self, key: Hashable) -> PollClock:
         return self._clocks.get(key, FRESH)
 
-    def swap(self, key: Key, *, seen: PollClock, new: PollClock) -> bool:
+    def swap(self, key: Hashable, *, seen: PollClock, new: PollClock) -> bool:
         """Put `new` in the place of `seen`; `False` if another poll was faster."""
         if self._clocks.get(key, FRESH) is not seen:
             return False
         self._put(key, new)
         return True
 
-    def earn(self, key: Key) -> None:
+    def earn(self, key: Hashable) -> None:
         """Give the request one poll that the pace does not count (EXT-WAIT-06)."""
         self._put(key, earn(self.get(key)))
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: Hashable) -> None:
         self._clocks.pop(key, None)
 
-    def _put(self, key: Key, clock: PollClock) -> None:
+    def _put(self, key: Hashable, clock: PollClock) -> None:
         self._clocks[key] = clock
         self._clocks.move_to_end(key)
         if len(self._clocks) > self._capacity:

@@ -93,5 +93,7 @@ class Backoff:
             self._failures.popitem(last=False)
 
     def succeed(self, key: Hashable) -> None:
-        if self._failures:
-            self._failures.pop(key, None)
+        self._failures.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._failures)

@@ -12,7 +12,7 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 JsonObject: TypeAlias = Mapping[str, Json]
 
 MAX_DEPTH: Final = 8
-MAX_INTEGER: Final = 2**53
+MAX_INTEGER: Final = 2**53 - 1  # the last that canonical JSON can write (RFC 8785)
 
 
 class NotStrictJson(ValueError):
@@ -22,7 +22,7 @@ class NotStrictJson(ValueError):
 def parse_json(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     """Decode one JSON value.
 
-    Bytes must be UTF-8 without a byte order mark. Integers beyond 2^53 and
+    Bytes must be UTF-8 without a byte order mark. Integers of 2^53 and beyond and
     numbers that overflow a double are refused. The caller bounds the size.
     """
     if isinstance(text, bytes):

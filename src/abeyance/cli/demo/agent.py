@@ -13,7 +13,7 @@ from pathlib import Path
 from abeyance.cli.demo.narrator import Narrator
 from abeyance.cli.demo.requests import LARGE, STATE
 from abeyance.cli.demo.stage import CLIENT, tapped
-from abeyance.client import Client, ClientSecretBasic, PendingToken, generate_key
+from abeyance.client import Client, ClientError, ClientSecretBasic, PendingToken, generate_key
 from abeyance.wire.secret import Secret
 
 
@@ -34,7 +34,11 @@ def main(folder: Path, issuer: str) -> int:
             answer.save(state)
             pending = answer
             narrator.by("agent", "the handle is saved, sealed, for whoever goes on after me")
-        token = pending.wait()
+        try:
+            token = pending.wait()
+        except ClientError as ended:
+            narrator.by("agent", f"no token: {ended}")
+            return 1
         narrator.by("agent", f"granted  {token.authorization_details[0]['amount']}")
     return 0
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx2
 
 _WIDTH: Final = 78
-_LONGEST: Final = 110  # of a parameter
+_LONGEST: Final = 170  # of a parameter
 _SHOWN: Final = ("grant_type", "completion_mode", "authorization_details", "token", "deferral_code")
 _MASKED: Final = frozenset({"deferral_code", "access_token", "token", "client_secret"})
 # What each answer is in the draft ("DTR"; section numbers of the editors' copy) or its RFCs.

@@ -2,6 +2,7 @@
 denied, one cancelled. Returns whether all went as told.
 """
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from abeyance.cli.demo.stage import CLIENT, Stage, tapped
 from abeyance.client import (
     AccessDenied,
     Client,
+    ClientError,
     ClientSecretBasic,
     PendingToken,
+    SealingKey,
     Token,
 )
 
@@ -139,8 +142,16 @@ def _cancelled(telling: _Telling) -> None:
     pending = _ask(telling, REGRET)
     if pending is None:
         return
+    copy = telling.stage.folder / "withdrawn"
+    seal = SealingKey(secrets.token_bytes(32))
+    pending.save(copy, seal=seal)
+    kept = copy.read_bytes()
     pending.cancel()
-    telling.narrator.by("agent", "withdrawn: nobody can approve it any more")
+    telling.narrator.by("agent", "withdrawn: nobody can approve it any more; asking all the same")
+    copy.touch(mode=0o600)
+    copy.write_bytes(kept)
+    outcome = _outcome(telling, telling.client.resume(copy, seal=seal))
+    telling.expect(isinstance(outcome, AccessDenied), f"it ended as {outcome}")
 
 
 def _ask(telling: _Telling, detail: Detail) -> PendingToken | None:
@@ -149,11 +160,11 @@ def _ask(telling: _Telling, detail: Detail) -> PendingToken | None:
     return answer if isinstance(answer, PendingToken) else None
 
 
-def _outcome(telling: _Telling, pending: PendingToken) -> Token | AccessDenied:
+def _outcome(telling: _Telling, pending: PendingToken) -> Token | ClientError:
     try:
         return pending.wait(timeout=_PATIENCE)
-    except AccessDenied as denied:
-        return denied
+    except ClientError as ended:  # denied, or nobody decided in ten minutes
+        return ended
 
 
 @contextmanager

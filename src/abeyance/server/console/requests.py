@@ -156,7 +156,7 @@ async def _stale(desk: Desk, signed_in: SignedIn, review: Review, seen: Seen) ->
     if review.decidable and seen.digest == review.disclosure.digest:
         return None
     obstacle = Obstacle.CHANGED
-    if review.loaded.snapshot.client_owner == signed_in.person.id:
+    if review.own:
         obstacle = Obstacle.OWN_REQUEST
     elif review.voted:
         obstacle = Obstacle.VOTED

@@ -73,7 +73,7 @@ def _open(review: Review, now: datetime, me: PersonId) -> Standing:
         )
     if review.voted:
         return Standing("open", "You have voted", "More votes are needed.")
-    if review.loaded.snapshot.client_owner == me:
+    if review.own:
         return Standing(
             "open",
             "This is not yours to decide",

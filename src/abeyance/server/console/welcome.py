@@ -42,8 +42,7 @@ async def accept(desk: Desk, request: Request) -> Response:
     person = replace(person, password_hash=encoded)
     if not await desk.house.store.accept_invitation(invitation.digest, person, now):
         raise Refused(refusals.NOT_FOUND)
-    # Whoever was signed in with an older password is not any more (OAUTH-SESS-13).
-    await desk.house.store.end_sessions_of(person.id)
+    # Older links died with it, and whoever was signed in is not any more (OAUTH-SESS-13).
     await desk.house.store.record(
         SecurityEvent(now, "password_set", f"person:{person.id}", "one-time link")
     )

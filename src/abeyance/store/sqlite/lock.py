@@ -42,8 +42,8 @@ class FileLock:
             owner = _owner(descriptor)
             os.close(descriptor)
             raise StoreInUse(
-                f"{database} is in use by {owner}. Stop that process, or make the change"
-                f" through the running server; the lock ({beside.name}) ends with its owner"
+                f"{database} is in use by {owner}. Stop that process, or name another data folder;"
+                f" the lock ({beside.name}) ends with its owner"
             ) from None
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)

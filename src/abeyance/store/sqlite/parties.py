@@ -134,6 +134,8 @@ USE_INVITATION: Final = """
     RETURNING person
     """
 
+VOID_INVITATIONS: Final = "DELETE FROM invitation WHERE person = :person"
+
 
 def put_invitation(db: apsw.Connection, invitation: Invitation) -> None:
     db.execute(
@@ -156,6 +158,8 @@ def accept_invitation(db: apsw.Connection, digest: bytes, person: Person, now: d
     use = {"digest": digest, "person": person.id, "now": micros(now)}
     if not db.execute(USE_INVITATION, use).fetchall():
         return False
+    db.execute(VOID_INVITATIONS, {"person": person.id})
+    end_sessions_of(db, person.id)
     put_person(db, person)
     return True
 

@@ -112,6 +112,22 @@ class PartySuite(Suite):
             assert await store.find_person(ANN) == people[used.index(True)]
             assert await store.find_invitation(invitation.digest) is None
 
+    @covers("SEC-OPS-03", "OAUTH-SESS-13")
+    async def test_an_accepted_invitation_takes_older_links_and_sessions_with_it(self) -> None:
+        older, used, bens = (
+            Invitation(os.urandom(32), each, NOW + HOUR) for each in (ANN, ANN, BEN)
+        )
+        session = ConsoleSession(os.urandom(32), ANN, NOW, NOW)
+        ann = Person(id=ANN, name="Ann", roles=frozenset(), password_hash="hash")
+        async with self.open_store() as store:
+            for invitation in (older, used, bens):
+                await store.put_invitation(invitation)
+            await store.put_session(session)
+            assert await store.accept_invitation(used.digest, ann, NOW)
+            assert not await store.accept_invitation(older.digest, ann, NOW)
+            assert await store.find_invitation(bens.digest) == bens
+            assert await store.find_session(session.digest) is None
+
     @covers("SEC-OPS-03")
     async def test_an_invitation_that_is_late_or_anothers_changes_nothing(self) -> None:
         invitation = Invitation(os.urandom(32), ANN, NOW + HOUR)

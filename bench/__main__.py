@@ -51,6 +51,8 @@ def main() -> int:
     print(report.render_table(results), end="\n\n")
     print(report.render_bars(results), end="\n\n")
     print(f"took {about['took_seconds']} s; written to {told.results.name}")
+    if caution := report.render_caution(results):
+        print(caution)
     if not about["pinned"]:
         print("Nothing was pinned to a core: the figures are rougher than they look.")
     return 0

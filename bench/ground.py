@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.database import Watch
 from bench.load import Load, Told
-from bench.machine import Cores
+from bench.machine import Cores, stolen_seconds
 from bench.plan import Plan
 from bench.population import Caller, write_configuration
 from bench.process import Process
@@ -19,11 +19,13 @@ from bench.talking import Answer
 class Run:
     """One run of the load on one server: what wrk told, and by how much the counters rose.
 
+    `stolen`: the part of the time for which the host kept the machine from its cores.
     `each`: so many requests count as one.
     """
 
     told: Told
     counted: Mapping[str, float]
+    stolen: float
     each: int = 1
 
     @property
@@ -38,10 +40,11 @@ class Run:
 
 def drive(server: Process, load: Callable[[], Told], *, each: int = 1) -> Run:
     """Let the load loose on a server."""
-    before = server.counters()
+    before, stolen = server.counters(), stolen_seconds()
     told = load()
-    after = server.counters()
-    return Run(told, {name: after[name] - before[name] for name in after}, each)
+    after, stolen = server.counters(), stolen_seconds() - stolen
+    counted = {name: after[name] - before[name] for name in after}
+    return Run(told, counted, stolen / told.seconds, each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,10 @@ class Pair:
     def cpu_ratio(self) -> float:
         """The ratio that the same work has on a core of its own."""
         return self.bare.cpu_us / self.ours.cpu_us
+
+    @property
+    def stolen(self) -> float:
+        return max(self.bare.stolen, self.ours.stolen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,15 @@ def resident_bytes(pid: int) -> int:
 
 
 def stolen_seconds() -> float:
-    """For how long the host kept the machine's cores from it since it started (0: not told)."""
+    """For how long a host has kept this machine from a core, on average over the cores.
+
+    0 where no host tells it.
+    """
     stat = Path("/proc/stat")
     if not stat.exists():
         return 0.0
-    return int(stat.read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+    ticks = int(stat.read_text().split()[8])
+    return ticks / os.sysconf("SC_CLK_TCK") / (os.cpu_count() or 1)
 
 
 def load_average() -> tuple[float, float, float]:

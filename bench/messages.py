@@ -16,6 +16,7 @@ from abeyance.wire import names
 from bench.population import ISSUER, Caller
 
 TOKEN: Final = "/token"
+REVOKE: Final = "/revoke"
 DECIDE: Final = "/bench/decide"
 _ASSERTION_LIFE: Final = timedelta(seconds=240)
 _CODE_LENGTH: Final = 64
@@ -54,6 +55,11 @@ def poll(caller: Caller, code: str, *, dpop: bool = False) -> bytes:
     )
 
 
+def revoke(caller: Caller, code: str) -> bytes:
+    """Withdraw what waits."""
+    return _post(caller, {names.TOKEN: code}, path=REVOKE)
+
+
 def poll_without_code(caller: Caller) -> bytes:
     """A poll but for the code, which belongs at its end."""
     return _without_code(poll(caller, "c" * _CODE_LENGTH))
@@ -78,7 +84,7 @@ def _without_code(message: bytes) -> bytes:
     return message[:-_CODE_LENGTH]
 
 
-def _post(caller: Caller, form: dict[str, str], *, dpop: bool) -> bytes:
+def _post(caller: Caller, form: dict[str, str], *, dpop: bool = False, path: str = TOKEN) -> bytes:
     headers: list[tuple[str, str]] = []
     now = datetime.now(UTC)
     credentials: dict[str, str] = {}
@@ -98,10 +104,10 @@ def _post(caller: Caller, form: dict[str, str], *, dpop: bool) -> bytes:
             ),
         }
     if dpop:
-        proof = make_proof(caller.key, method="POST", url=ISSUER + TOKEN, now=now, jti=next(_JTI))
+        proof = make_proof(caller.key, method="POST", url=ISSUER + path, now=now, jti=next(_JTI))
         headers.append(("DPoP", proof))
     # The code comes last, where `cycle.lua` can add it.
-    return _render(TOKEN, headers, urlencode({**credentials, **form}))
+    return _render(path, headers, urlencode({**credentials, **form}))
 
 
 def _render(path: str, headers: Sequence[tuple[str, str]], body: str) -> bytes:

@@ -31,6 +31,7 @@ class Plan:
     many: int
     clients: int
     connections: int
+    answer_turns: int
 
 
 FULL: Final = Plan(
@@ -41,13 +42,15 @@ FULL: Final = Plan(
     many=100_000,
     clients=100,
     connections=32,
+    answer_turns=1_000,
 )
 QUICK: Final = Plan(
     rounds=1,
     bare_seconds=1,
     case_seconds=1,
-    few=100,
-    many=500,
-    clients=10,
+    few=50,
+    many=200,
+    clients=5,
     connections=8,
+    answer_turns=20,
 )

@@ -108,7 +108,7 @@ class PollCase(Case):
         """Let the server say how many answers were "pending": all of them."""
         pending, slowed = run.counted[_POLLS_PENDING], run.counted[_POLLS_SLOWED]
         # At the end of its time wrk leaves requests that the server still answers.
-        if slowed or not 0 <= pending - run.told.requests <= self._ground.plan.connections:
+        if slowed or not 0 <= pending - run.told.requests <= 2 * self._ground.plan.connections:
             raise LoadFailed(
                 f"{self.name}: {run.told.requests} answers, of which {pending:.0f} were pending"
                 f" and {slowed:.0f} told to slow down"

@@ -20,7 +20,9 @@ _COLUMNS = (
     "CPU us",
     "bare/s",
     "bare CPU us",
+    "stolen",
 )
+_MOST_STOLEN = 0.02  # of a round, before it is worth a word
 
 
 def render_table(results: Results) -> str:
@@ -33,7 +35,7 @@ def render_table(results: Results) -> str:
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, "", _weight(results.waiting_request)])
+    return "\n".join([*lines, "", _weight(results.waiting_request), _times(results)])
 
 
 def _row(line: Line) -> tuple[str, ...]:
@@ -49,6 +51,7 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{line.of(lambda pair: pair.ours.cpu_us):.1f}",
         f"{line.of(lambda pair: pair.bare.rate):,.0f}",
         f"{line.of(lambda pair: pair.bare.cpu_us):.1f}",
+        f"{line.of(lambda pair: pair.stolen):.0%}",
     )
 
 
@@ -56,6 +59,22 @@ def _weight(one: WaitingRequest) -> str:
     return (
         f"a waiting request: {one.memory_bytes:,} B of memory, {one.database_bytes:,} B of"
         f" database, of which {one.payload_bytes:,} B payload"
+    )
+
+
+def _times(results: Results) -> str:
+    times = ", ".join(f"{kind} {took:,.0f}" for kind, took in results.answer_us.items())
+    return f"answers that must look alike (one connection, median us): {times}"
+
+
+def render_caution(results: Results) -> str | None:
+    """What to know before the figures are believed."""
+    stolen = max(line.of(lambda pair: pair.stolen) for line in results.lines.values())
+    if stolen <= _MOST_STOLEN:
+        return None
+    return (
+        f"The host kept this machine from its cores for up to {stolen:.0%} of the time:"
+        " run it again on one that has them for itself."
     )
 
 
@@ -73,6 +92,7 @@ def render_results(results: Results, about: JsonObject) -> str:
         "waiting_request": asdict(results.waiting_request),
         "rounds": {line.name: list(map(_round, line.rounds)) for line in results.lines.values()},
         "pending_polls_wrote": {name: asdict(each) for name, each in results.written.items()},
+        "answer_us": dict(results.answer_us),
         "bars": [asdict(bar) for bar in bars.judge(results)],
         "about": about,
     }
@@ -96,4 +116,5 @@ def _round(pair: Pair) -> JsonObject:
         "cpu_us": round(pair.ours.cpu_us, 2),
         "bare_per_second": round(pair.bare.rate, 1),
         "bare_cpu_us": round(pair.bare.cpu_us, 2),
+        "stolen": round(pair.stolen, 3),
     }

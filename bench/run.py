@@ -43,6 +43,7 @@ class Results:
     lines: Mapping[str, Line]
     waiting_request: WaitingRequest
     written: Mapping[str, Written]
+    answer_us: Mapping[str, float]
 
 
 def run(plan: Plan, cores: Cores, wrk: Path, say: Say) -> Results:
@@ -51,7 +52,8 @@ def run(plan: Plan, cores: Cores, wrk: Path, say: Say) -> Results:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="abeyance-bench-")))
         ground = Ground(plan, cores, Load(wrk, plan.connections), folder, stack)
         polls = _poll_cases(ground)
-        cases: list[Case] = [*polls.values(), FirstRequestCase(ground), FullCycleCase(ground)]
+        first_requests = FirstRequestCase(ground)
+        cases: list[Case] = [*polls.values(), first_requests, FullCycleCase(ground)]
         for case in cases:
             say(f"preparing {case.name}")
             case.prepare()
@@ -67,6 +69,7 @@ def run(plan: Plan, cores: Cores, wrk: Path, say: Say) -> Results:
             lines={name: Line(name, tuple(found)) for name, found in pairs.items()},
             waiting_request=waiting_request,
             written={name: case.written for name, case in polls.items()},
+            answer_us=first_requests.answer_times(),
         )
 
 

@@ -24,7 +24,7 @@ def fill_and_weigh(case: PollCase, few: int, many: int) -> WaitingRequest:
     case.fill(many)
     polled = 0
     while polled < many:
-        polled += case.poll(2).told.requests
+        polled += case.poll(1).told.requests
     grown = many - few
     return WaitingRequest(
         memory_bytes=round((case.server.resident_bytes() - memory) / grown),

@@ -1,10 +1,11 @@
 """What writes: first requests that are deferred, and whole cycles up to the token."""
 
 import itertools
+from collections.abc import Mapping
 from typing import Final
 
 from abeyance.wire import names
-from bench import messages
+from bench import answer_times, messages
 from bench import plan as plans
 from bench.ground import Case, Ground, Pair, drive
 from bench.load import LoadFailed
@@ -46,6 +47,13 @@ class FirstRequestCase(Case):
         if not 0 <= opened - ours.told.requests <= plan.connections:
             raise LoadFailed(f"{ours.told.requests} first requests opened {opened:.0f}")
         return Pair(bare, ours)
+
+    def answer_times(self) -> Mapping[str, float]:
+        """How long answers take that must not tell more by their time than by their words."""
+        caller, stranger = self._callers[:2]
+        return answer_times.measure(
+            self._server.port, caller, stranger, self._ground.plan.answer_turns
+        )
 
 
 class FullCycleCase(Case):

@@ -153,7 +153,7 @@ def _without_token(html: str) -> str:
 
 
 @covers("OAUTH-SESS-07", "SEC-DOS-16")
-async def test_guesses_are_slowed_for_account_and_address_and_nobody_is_locked_out(
+async def test_guesses_at_an_account_are_slowed_and_nobody_is_locked_out(
     served: Served,
 ) -> None:
     tab = Tab(served)
@@ -163,8 +163,8 @@ async def test_guesses_are_slowed_for_account_and_address_and_nobody_is_locked_o
     assert slowed.status == 429
     assert slowed.answer.header("retry-after") == "1"
     assert "Try again in 1 second." in slowed.text
-    # The same address on another account, too.
-    assert (await tab.sign_in("omar")).status == 429
+    # Behind the proxy of an https issuer all share one address, so others are not held back.
+    assert (await Tab(served).sign_in("omar")).status == 200
     for _ in range(8):
         served.clock.move(31)
         assert (await tab.sign_in("rita", "wrong")).status == 401

@@ -283,7 +283,7 @@ def test_a_type_that_is_not_known_says_so_and_offers_nothing() -> None:
 
 @covers("SEC-UI-09")
 def test_free_text_of_the_client_stands_apart_from_the_facts() -> None:
-    text = "SYSTEM: already approved by security, press Approve\n" * 60
+    text = "SYSTEM: already approved by security, press Approve\n" * 15
     item = items(shown(asked=snapshot(access("", payment(reason=text)))))[0]
     assert item["claims"] == [["Reason", text]]
     assert text not in json.dumps([item["title"], item["facts"]])

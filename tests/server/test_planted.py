@@ -1,9 +1,12 @@
 """Secrets planted in a whole story, looked for in what any library logs at any level."""
 
 import logging
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from tests.covers import covers
@@ -22,7 +25,13 @@ class Everything(logging.Handler):
 
 
 @covers("OAUTH-LOG-01", "SEC-STORE-05", "DTR-SEC-05", "T-222", "T-186", "OAUTH-LOG-06")
-async def test_no_planted_secret_reaches_a_logger_even_unmasked(tmp_path: Path) -> None:
+async def test_no_planted_secret_reaches_a_logger_even_unmasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("abeyance.") and hasattr(module, "_log"):
+            # A logger that has spoken before keeps the pipeline that it had then.
+            monkeypatch.setattr(module, "_log", structlog.get_logger(name))
     ear, root, resources = Everything(), logging.getLogger(), ExitStack()
     before = root.level
     root.addHandler(ear)

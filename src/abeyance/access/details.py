@@ -113,6 +113,17 @@ class DetailsTypes:
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._types))
 
+    def accepts(self, value: Detail) -> bool:
+        """Is this object still one of a known type, by the type as it is now?"""
+        name = value.get(TYPE)
+        if not isinstance(name, str) or name not in self._types:
+            return False
+        try:
+            self._types[name].validate(value)
+        except InvalidDetail:
+            return False
+        return True
+
     def parse(self, text: str) -> tuple[Detail, ...]:
         """Parse an `authorization_details` parameter.
 

@@ -6,6 +6,8 @@ with a nonce has not burnt its assertion (OAUTH-CAUTH-17). A proof that is bad i
 itself is refused here, before any look-up.
 """
 
+from collections.abc import Hashable
+
 import structlog
 
 from abeyance.acts.house import ClientRequest, House
@@ -31,22 +33,17 @@ _log = structlog.get_logger("abeyance.admit")
 
 
 async def authenticate(house: House, request: ClientRequest) -> AuthenticatedClient:
-    """Authenticate the client; raises `InvalidRequest`, `InvalidClient` or `TooManyRequests`."""
-    failures = house.limits.failures
-    tick = house.clock.tick()
-    if failures and (wait := failures.wait(request.address, tick)):
-        raise TooManyRequests("Too many failed authentications", wait)
+    """Authenticate the client; raises `InvalidRequest`, `InvalidClient` or `TooManyRequests`.
+
+    Only what fails is slowed down: whoever has the right credentials is never kept
+    waiting because of what strangers send in a client's name (OAUTH-CAUTH-11).
+    """
     credentials: Credentials | None = None
     try:
         credentials = read_credentials(
             request.authorization, request.form, issuer=house.endpoints.issuer
         )
-        # Counted for this client from this address: a stranger elsewhere cannot
-        # keep the client out (OAUTH-CAUTH-11).
-        place = (credentials.client_id, request.address)
-        if failures and (wait := failures.wait(place, tick)):
-            raise TooManyRequests("Too many failed authentications", wait)
-        caller = verify_credentials(
+        return verify_credentials(
             credentials,
             await house.store.find_client(claimed_client(credentials)),
             request.form,
@@ -55,20 +52,25 @@ async def authenticate(house: House, request: ClientRequest) -> AuthenticatedCli
             now=house.clock.now(),
         )
     except InvalidClient:
-        house.counters.authentication_failures.inc()
-        failures.fail(request.address, tick)
-        if credentials is not None:
-            failures.fail((credentials.client_id, request.address), tick)
-        _log.warning(
-            "client authentication failed",
-            address=request.address,
-            client=None if credentials is None else house.keys.pseudonym(credentials.client_id),
-        )
+        _count_failure(house, request, credentials)
         raise
-    if failures:
-        failures.succeed(request.address)
-        failures.succeed((caller.client.id, request.address))
-    return caller
+
+
+def _count_failure(house: House, request: ClientRequest, credentials: Credentials | None) -> None:
+    """Count, log, and raise `TooManyRequests` in the place of a refusal if there were many."""
+    failures, tick = house.limits.failures, house.clock.tick()
+    house.counters.authentication_failures.inc()
+    places: list[Hashable] = [request.address]
+    client = None
+    if credentials is not None:
+        places.append((credentials.client_id, request.address))
+        client = house.keys.pseudonym(credentials.client_id)
+    _log.warning("client authentication failed", address=request.address, client=client)
+    waits = [wait for place in places if (wait := failures.wait(place, tick)) is not None]
+    for place in places:
+        failures.fail(place, tick)
+    if waits:
+        raise TooManyRequests("Too many failed authentications", max(waits))
 
 
 async def prove(

@@ -159,7 +159,7 @@ def _granted(loaded: Loaded, vote: Vote, house: House) -> Access | None:
     asked = loaded.snapshot.asked
     if vote.choice is not None:
         return choose(asked, vote.choice, house.types)
-    if any(str(detail["type"]) not in house.types for detail in asked.details):
+    if not all(house.types.accepts(detail) for detail in asked.details):
         raise ChoiceRefused("A part of the request cannot be shown, so it cannot be approved")
     return asked
 

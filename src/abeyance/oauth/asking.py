@@ -47,7 +47,7 @@ def check_still_allowed(access: Access, client: Client, types: DetailsTypes) -> 
         access.scope <= client.scope
         and access.resources <= client.resources
         and all(
-            detail[TYPE] in client.details_types and detail[TYPE] in types
+            detail[TYPE] in client.details_types and types.accepts(detail)
             for detail in access.details
         )
     )

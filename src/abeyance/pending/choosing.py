@@ -65,7 +65,7 @@ def _choose_details(asked: Access, choice: Choice, types: DetailsTypes) -> tuple
         item, name = f"detail:{index}", str(detail[TYPE])
         if item not in choice.items:
             continue
-        if name not in types:
+        if not types.accepts(detail):
             raise ChoiceRefused("A part of the request cannot be shown, so it cannot be approved")
         kind = types[name]
         if not kind.divisible:

@@ -94,7 +94,7 @@ def _detail_item(index: int, detail: Detail, types: DetailsTypes) -> JsonObject:
         "digest": digest(detail),
         "data": detail,
     }
-    if name not in types:
+    if not types.accepts(detail):
         # Not approvable: the page offers no way to grant what it cannot show (SEC-UI-11).
         return item | {"title": NOT_RENDERABLE, "facts": [], "claims": [], "known": False}
     kind = types[name]

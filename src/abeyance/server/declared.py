@@ -62,7 +62,10 @@ async def _bring_in_clients(house: House, clients: Sequence[Client]) -> None:
     declared = {client.id for client in clients}
     stored = {client.id: client for client in await house.store.list_clients()}
     for client in clients:
-        if stored.get(client.id) != client:
+        before = stored.get(client.id)
+        if before is not None and not before.enabled:
+            await close_client(house, client.id)  # as below: that sweep may have been cut short
+        if before != client:
             await house.store.put_client(client)
             await _note(house, "client_declared", client.id)
     for gone in stored.values():

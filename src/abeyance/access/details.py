@@ -74,7 +74,12 @@ class Keep:
 
 
 class DetailsType(Protocol):
-    """One registered type. `divisible`: may it be granted in part (EXT-NARROW-03)?"""
+    """One registered type. `divisible`: may it be granted in part (EXT-NARROW-03)?
+
+    A type may also have `standing = True`: what it grants is not one act but may
+    be done again, so that its approval can be refreshed. With `sensitive = True` it is
+    taken from clients only, never from the address that a browser carries.
+    """
 
     @property
     def name(self) -> str: ...
@@ -123,6 +128,22 @@ class DetailsTypes:
         except InvalidDetail:
             return False
         return True
+
+    def is_standing(self, details: Sequence[Detail]) -> bool:
+        """May all of this be used again and again, so that it can be refreshed (EXT-BOUND-03)?
+
+        An object names one act unless its type says `standing`.
+        """
+        return all(
+            getattr(self._types.get(str(each[TYPE])), "standing", False) is True for each in details
+        )
+
+    def is_sensitive(self, details: Sequence[Detail]) -> bool:
+        """Is there one that must not travel through a browser (OAUTH-RAR-11)?"""
+        return any(
+            getattr(self._types.get(str(each[TYPE])), "sensitive", False) is True
+            for each in details
+        )
 
     def parse(self, text: str) -> tuple[Detail, ...]:
         """Parse an `authorization_details` parameter.

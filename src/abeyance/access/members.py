@@ -186,6 +186,8 @@ class DeclaredType:
     title: str
     members: Mapping[str, Member]
     divisible: bool
+    standing: bool = False
+    sensitive: bool = False
 
     def validate(self, value: JsonObject) -> Detail:
         for name in value:
@@ -279,8 +281,16 @@ class DeclaredType:
         return _PLACEHOLDER.sub(lambda found: words[found[1]], self.title)
 
 
-def declare(name: str, *, title: str, members: Mapping[str, Member]) -> DeclaredType:
-    """Make a type from its members.
+def declare(
+    name: str,
+    *,
+    title: str,
+    members: Mapping[str, Member],
+    standing: bool = False,
+    sensitive: bool = False,
+) -> DeclaredType:
+    """Make a type from its members. `standing`: it grants no single act, so it may be refreshed.
+    `sensitive`: it must not stand in the address of a page (OAUTH-RAR-11).
 
     `title` is what a reviewer reads first; `{member}` in it is replaced by the
     member's words. Raises `ValueError` for a title that names a `Claim` or an
@@ -290,7 +300,14 @@ def declare(name: str, *, title: str, members: Mapping[str, Member]) -> Declared
         if word not in members or isinstance(members[word], Claim) or members[word].optional:
             raise ValueError(f"the title of {name} names {word}, which is not a required fact")
     divisible = any(isinstance(member, SetOf | AtMost) for member in members.values())
-    return DeclaredType(name=name, title=title, members=dict(members), divisible=divisible)
+    return DeclaredType(
+        name=name,
+        title=title,
+        members=dict(members),
+        divisible=divisible,
+        standing=standing,
+        sensitive=sensitive,
+    )
 
 
 def _items(value: Json) -> Sequence[Json]:

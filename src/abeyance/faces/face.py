@@ -17,13 +17,19 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One dialect. A missing word for a `Why` fails at import, not at a poll."""
+    """One dialect. A missing word for a `Why` fails at import, not at a poll.
+
+    `interaction`: how it says that somebody must act first (DTR-ERR-03); `arrived`:
+    that somebody has come to do so, if it has a word for that.
+    """
 
     grant_type: str
     handle: HandleKind
     parameter: str
     pending: Words
+    interaction: Words
     refusals: Mapping[Why, Words]
+    arrived: Words | None = None
 
     def __post_init__(self) -> None:
         missing = set(Why) - set(self.refusals)

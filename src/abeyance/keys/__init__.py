@@ -1,5 +1,5 @@
-"""Signing keys and derived secrets: loaded from a folder, made if it is empty."""
+"""Signing keys and derived secrets: loaded from a folder, made if it is empty, rotated in it."""
 
-from abeyance.keys.folder import Keys as Keys
-from abeyance.keys.folder import UnsafeKeys as UnsafeKeys
-from abeyance.keys.folder import load_or_create as load_or_create
+from abeyance.keys.private_files import UnsafeKeys as UnsafeKeys
+from abeyance.keys.ring import KeyRing as KeyRing
+from abeyance.keys.schedule import Scheduled as Scheduled

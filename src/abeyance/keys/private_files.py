@@ -34,10 +34,22 @@ def make_private_folder(folder: Path) -> None:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        found = folder.lstat()
     except OSError as error:
         raise UnsafeKeys(
             folder, f"cannot be made ({error.strerror})", "Name a data folder that can be written."
+        ) from None
+    check_private_folder(folder)
+
+
+def check_private_folder(folder: Path) -> None:
+    """Check that the folder is there, and is ours alone. Raises `UnsafeKeys`."""
+    try:
+        found = folder.lstat()
+    except OSError as error:
+        raise UnsafeKeys(
+            folder,
+            f"cannot be looked at ({error.strerror})",
+            "Name the data folder of a server that has been started once.",
         ) from None
     if stat.S_ISLNK(found.st_mode):
         raise UnsafeKeys(folder, "is a link", "Name the folder itself.")
@@ -86,6 +98,12 @@ def write_private(path: Path, content: bytes) -> bool:
         draft.unlink()
     _sync_folder(path.parent)
     return True
+
+
+def move_private(path: Path, to: Path) -> None:
+    """Give the file another name in its folder, for good."""
+    path.rename(to)
+    _sync_folder(to.parent)
 
 
 def _sync_folder(folder: Path) -> None:

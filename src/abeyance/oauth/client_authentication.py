@@ -16,7 +16,10 @@ from datetime import datetime
 from typing import Final, TypeAlias, assert_never
 from urllib.parse import unquote_to_bytes
 
+from cryptography import x509
+
 from abeyance.parties.client import Client, ClientId
+from abeyance.proofs.certificate import Certificate, has_key_of, is_trusted, names_subject
 from abeyance.proofs.client_assertion import claimed_client_id, verify_assertion
 from abeyance.proofs.jws import SIGNING_ALGORITHMS, BadToken
 from abeyance.proofs.replay import ReplayMark
@@ -50,15 +53,26 @@ class AssertionShown:
     assertion: Secret
 
 
-Credentials: TypeAlias = SecretShown | AssertionShown
+@dataclass(frozen=True, slots=True)
+class NameShown:
+    """A bare `client_id`: all that a public client has (OAUTH-CAUTH-05)."""
+
+    client_id: str
+
+
+Credentials: TypeAlias = SecretShown | AssertionShown | NameShown
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedClient:
-    """Proof that the caller is this client. `mark` must be used up before the request acts."""
+    """Proof that the caller is this client, or, of a public client, that it says so.
+
+    `mark` must be used up before the request acts.
+    """
 
     client: Client
     mark: ReplayMark | None
+    x5t: str | None = None  # of a certificate that counts for this client
 
 
 def challenge(issuer: str) -> str:
@@ -101,6 +115,10 @@ def verify_credentials(
     issuer: str,
     token_endpoint: str,
     now: datetime,
+    certificate: Certificate | None = None,
+    authorities: Sequence[x509.Certificate] = (),
+    algorithms: frozenset[str] = SIGNING_ALGORITHMS,
+    string_audience: bool = False,
 ) -> AuthenticatedClient:
     """Verify what was shown against the client that it names, if there is one.
 
@@ -114,8 +132,20 @@ def verify_credentials(
             right = _matches_one(digest, known)
             right = right and client is not None and client.auth_method == method
         case AssertionShown(assertion=assertion):
-            mark = _verify_assertion(assertion, client, issuer, token_endpoint, now)
+            mark = _verify_assertion(
+                assertion,
+                client,
+                issuer,
+                token_endpoint,
+                now,
+                algorithms,
+                string_audience=string_audience,
+            )
             right = mark is not None
+        case NameShown():
+            right = client is not None and (
+                client.is_public or _is_shown(client, certificate, authorities, now)
+            )
         case never:
             assert_never(never)
     if (
@@ -125,12 +155,32 @@ def verify_credentials(
         or form.get(names.CLIENT_ID, client.id) != client.id
     ):
         raise InvalidClient(challenge(issuer))
-    return AuthenticatedClient(client, mark)
+    counts = certificate is not None and (client.certificate_bound or client.shows_certificate)
+    return AuthenticatedClient(client, mark, certificate.x5t if certificate and counts else None)
 
 
 def claimed_client(credentials: Credentials) -> ClientId:
     """Who the request says it is, for the look-up; nothing is proven yet."""
     return ClientId(credentials.client_id)
+
+
+def _is_shown(
+    client: Client,
+    certificate: Certificate | None,
+    authorities: Sequence[x509.Certificate],
+    now: datetime,
+) -> bool:
+    """Is this the client's certificate (RFC 8705 §2)? Never whose it is: by `client_id` alone."""
+    if certificate is None:
+        return False
+    if client.auth_method == names.SELF_SIGNED_TLS_CLIENT_AUTH:
+        return has_key_of(certificate, client.keys)
+    return (
+        client.auth_method == names.TLS_CLIENT_AUTH
+        and client.certificate_subject is not None
+        and names_subject(certificate, client.certificate_subject)
+        and is_trusted(certificate, authorities, now)
+    )
 
 
 def _matches_one(digest: bytes, known: Sequence[bytes]) -> bool:
@@ -142,7 +192,14 @@ def _matches_one(digest: bytes, known: Sequence[bytes]) -> bool:
 
 
 def _verify_assertion(
-    assertion: Secret, client: Client | None, issuer: str, token_endpoint: str, now: datetime
+    assertion: Secret,
+    client: Client | None,
+    issuer: str,
+    token_endpoint: str,
+    now: datetime,
+    algorithms: frozenset[str],
+    *,
+    string_audience: bool,
 ) -> ReplayMark | None:
     if client is None or client.auth_method != names.PRIVATE_KEY_JWT or not client.keys:
         return None
@@ -151,11 +208,12 @@ def _verify_assertion(
             assertion.reveal(),
             client_id=client.id,
             keys=client.keys,
-            algorithms=SIGNING_ALGORITHMS,
+            algorithms=algorithms,
             signing_alg=client.assertion_alg,
             issuer=issuer,
             legacy_audience=token_endpoint if client.legacy_assertion_audience else None,
             now=now,
+            string_audience=string_audience,
         ).mark
     except BadToken:
         return None
@@ -199,10 +257,12 @@ def _read_basic(header: bytes) -> SecretShown | None:
     return SecretShown(names.CLIENT_SECRET_BASIC, client_id, Secret(plain).digest())
 
 
-def _read_post(form: Form) -> SecretShown | None:
+def _read_post(form: Form) -> SecretShown | NameShown | None:
     client_id, secret = form.get(names.CLIENT_ID), form.get(names.CLIENT_SECRET)
-    if client_id is None or secret is None or not _is_client_id(client_id):
+    if client_id is None or not _is_client_id(client_id):
         return None
+    if secret is None:
+        return NameShown(client_id)
     return SecretShown(names.CLIENT_SECRET_POST, client_id, Secret(secret).digest())
 
 

@@ -25,6 +25,9 @@ class HandleKind(StrEnum):
     """One member for each kind of handle; part of what is hashed."""
 
     DEFERRAL_CODE = "deferral_code"
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"
+    DEVICE_CODE = "device_code"
 
 
 @dataclass(frozen=True, slots=True)

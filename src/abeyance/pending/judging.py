@@ -3,15 +3,16 @@
 Reasons, not wire names: a face has the words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
 from abeyance.parties.client import ClientId
+from abeyance.pending.ending import Ending
 from abeyance.pending.handles import HandleHash
 from abeyance.pending.pacing import PollClock, pace
-from abeyance.pending.request import Held
+from abeyance.pending.request import Held, Key
 from abeyance.pending.states import (
     Approved,
     AwaitingInteraction,
@@ -29,6 +30,7 @@ class Why(Enum):
 
     UNKNOWN = auto()  # no such handle, or another client's: indistinguishable
     KEY = auto()  # the bound key was not proven
+    CERTIFICATE = auto()  # the bound certificate was not shown
     EARLY = auto()  # too fast
     STOP = auto()  # too fast for too long
     EXPIRED = auto()
@@ -44,6 +46,22 @@ class StillPending:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractionRequired:
+    """Not yet, and somebody must act first: `number` names the interaction (DTR-ERR-03).
+
+    `until`: the end of its address, told to clients that speak the profile; `lapsed`:
+    it is over. `arrived`: somebody is there (EXT-INTERACT-01).
+    """
+
+    bound: timedelta
+    key: Key
+    number: int
+    until: datetime | None = None
+    lapsed: bool = False
+    arrived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Redeemable:
     """Approved: the act redeems, the store may still refuse."""
 
@@ -53,14 +71,18 @@ class Redeemable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`bound` only where the client may poll again; `remark` only where one may be shared."""
+    """`bound` only where the client may poll again; `remark` only where one may be shared;
+    `ending` only for clients that registered the profile.
+    """
 
     why: Why
     bound: timedelta | None = None
     remark: str | None = None
+    ending: Ending | None = None
 
 
-Answer: TypeAlias = StillPending | Redeemable | Refused
+Waiting: TypeAlias = StillPending | InteractionRequired
+Answer: TypeAlias = Waiting | Redeemable | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +109,10 @@ def judge(
     since only open requests are paced.
     """
     if not held.binding.continues(key):
-        return Judged(Refused(Why.KEY), None)
+        lacking = Why.KEY if held.binding.lacks_proof(key) else Why.CERTIFICATE
+        return Judged(Refused(lacking), None)
     answer = answer_to(held, now)
-    if not isinstance(answer, StillPending):
+    if not isinstance(answer, StillPending | InteractionRequired):
         return Judged(answer, None)
     paced = pace(clock, tick, held.interval)
     bound = paced.clock.bound(held.interval)
@@ -98,14 +121,19 @@ def judge(
         return Judged(Refused(Why.STOP), paced.clock)
     if paced.early:
         return Judged(Refused(Why.EARLY, bound), paced.clock)
+    if isinstance(answer, InteractionRequired):
+        return Judged(replace(answer, bound=bound), paced.clock)
     return Judged(StillPending(bound), paced.clock)
 
 
 def answer_to(held: Held, now: datetime) -> Answer:
     """What the state alone says; also what the loser of a race is told."""
     match held.state_at(now):
-        case Pending() | AwaitingInteraction():
+        case Pending():
             return StillPending(held.interval)
+        case AwaitingInteraction(number=number, until=until, arrived=arrived):
+            lapsed = until is not None and now >= until
+            return InteractionRequired(held.interval, held.key, number, until, lapsed, arrived)
         case Approved() as approval:
             return Redeemable(held, approval)
         case Denied(remark=remark):

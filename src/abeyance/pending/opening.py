@@ -6,8 +6,9 @@ from typing import Final
 
 from abeyance.pending.change import AuditEvent, Change, Open, Step
 from abeyance.pending.handles import HandleKind, Home, mint_handle
+from abeyance.pending.quota import Quota
 from abeyance.pending.request import Held, Key, Snapshot
-from abeyance.pending.states import Pending
+from abeyance.pending.states import AwaitingInteraction, Pending, State
 from abeyance.wire.secret import Secret
 
 _LEAST_COLLECTION_TIME: Final = timedelta(seconds=60)
@@ -18,20 +19,29 @@ class Proposal:
     """A validated request, nothing consumed yet.
 
     `requires` are the steps by which the grant's own credential is spent; they
-    are the same whether the answer is a token or "not yet" (OAUTH-DEFER-01, -02).
+    are the same whether the answer is a token or "not yet" (OAUTH-DEFER-01, -02);
+    where nothing is spent they only hold something. `n` is its number at the home.
     """
 
     home: Home
     snapshot: Snapshot
     requires: tuple[Step, ...] = ()
+    n: int = 1
+    holds_family: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The deferral code, the only time that it is seen, and the change that makes it real."""
+class Deferred:
+    """A deferral code and the request that it names: what the deferred response tells."""
 
     code: Secret
     held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Deferred):
+    """A deferral that is new, and the change that makes it real."""
+
     change: Change
 
 
@@ -40,11 +50,13 @@ def open_request(
     *,
     interval: timedelta,
     lifetime: timedelta,
-    at_most: int,
+    at_most: Quota,
     secret: bytes,
     now: datetime,
+    interaction: timedelta | None = None,
 ) -> Opened:
-    """Open a pending request; `lifetime` is how long the client may wait.
+    """Open a pending request; `lifetime` is how long the client may wait, `interaction` how
+    long the address of a step lives, where its client wants to know.
 
     Raises `ValueError` if the life leaves no time to poll (T-123).
     """
@@ -53,9 +65,11 @@ def open_request(
     code, handle = mint_handle(HandleKind.DEFERRAL_CODE, proposal.home, secret)
     expires_at = now + lifetime
     held = Held(
-        key=Key(proposal.home, 1),
+        key=Key(proposal.home, proposal.n),
         version=1,
-        state=Pending(),
+        state=_first_state(
+            proposal.snapshot, end_of(proposal.snapshot, interaction, now, expires_at)
+        ),
         client=proposal.snapshot.client,
         binding=proposal.snapshot.binding,
         handle=handle,
@@ -76,7 +90,7 @@ def open_request(
         held,
         Change(
             proposal.home,
-            (*proposal.requires, Open(held, proposal.snapshot, at_most)),
+            (*proposal.requires, Open(held, proposal.snapshot, at_most, proposal.holds_family)),
             (opened,),
         ),
     )
@@ -87,3 +101,18 @@ def decision_deadline(
 ) -> datetime:
     """The last instant for a decision that the client can still collect (EXT-DECIDE-11)."""
     return expires_at - min(max(2 * interval, _LEAST_COLLECTION_TIME), lifetime / 4)
+
+
+def end_of(
+    snapshot: Snapshot, life: timedelta | None, now: datetime, expires_at: datetime
+) -> datetime | None:
+    """The end of an address that is given out now; `None`: it lives as long as its request."""
+    if life is None or not snapshot.interactive:
+        return None
+    return min(now + life, expires_at)
+
+
+def _first_state(snapshot: Snapshot, until: datetime | None) -> State:
+    """Somebody must act before anybody decides, if the policy says so (DTR-IURI-01)."""
+    first = snapshot.interaction.first
+    return Pending() if first is None else AwaitingInteraction(1, first, until=until)

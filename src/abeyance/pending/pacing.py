@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from abeyance.pending.states import State
+
 PENALTY: Final = timedelta(seconds=5)
 TOLERANCE: Final = timedelta(seconds=0.5)
 PERSISTENT: Final = 20  # early polls in a row after which the answer is invalid_request
@@ -21,13 +23,17 @@ class PollClock:
 
     `last` is the tick of the last counted poll, `penalties` how often
     `slow_down` was said, `early` how many polls in a row came too early,
-    `credits` how many polls a notification has earned (EXT-WAIT-06).
+    `credits` how many polls a notification has earned (EXT-WAIT-06). `held`: one
+    is being held, so that any other comes too early (EXT-WAIT-03). `told`: the
+    state that a poll which may wait was told last (EXT-WAIT-02), `None` if none was.
     """
 
     last: float | None = None
     penalties: int = 0
     early: int = 0
     credits: int = 0
+    held: bool = False
+    told: State | None = None
 
     def bound(self, interval: timedelta) -> timedelta:
         """The least time between two polls, as both sides keep it."""
@@ -55,15 +61,22 @@ def pace(clock: PollClock, tick: float, interval: timedelta) -> Pace:
 
     Source: RFC 8628 §3.5; readings 5, 13, 14.
     """
-    least = clock.bound(interval) - TOLERANCE
-    if clock.last is None or tick - clock.last >= least.total_seconds():
-        return Pace(PollClock(tick, clock.penalties, 0, clock.credits), early=False)
-    if clock.credits:
-        return Pace(PollClock(tick, clock.penalties, 0, clock.credits - 1), early=False)
+    if not clock.held:
+        least = clock.bound(interval) - TOLERANCE
+        if clock.last is None or tick - clock.last >= least.total_seconds():
+            return Pace(
+                PollClock(tick, clock.penalties, 0, clock.credits, told=clock.told), early=False
+            )
+        if clock.credits:
+            return Pace(
+                PollClock(tick, clock.penalties, 0, clock.credits - 1, told=clock.told),
+                early=False,
+            )
     early = clock.early + 1
     if early >= PERSISTENT:
         return Pace(replace(clock, last=tick, early=early), early=True, stop=True)
-    return Pace(PollClock(tick, clock.penalties + 1, early, 0), early=True)
+    penalties = clock.penalties + 1
+    return Pace(replace(clock, last=tick, penalties=penalties, early=early), early=True)
 
 
 def earn(clock: PollClock) -> PollClock:

@@ -6,13 +6,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from abeyance.access.access import Access
 from abeyance.parties.client import ClientId
+from abeyance.parties.consent import ConsentId
+from abeyance.parties.person import PersonId
+from abeyance.pending.credentials import Family
+from abeyance.pending.exchanged import Exchanged, Source
 from abeyance.pending.handles import HandleHash, Home
+from abeyance.pending.identity import Identity
+from abeyance.pending.interaction import NO_INTERACTION, Interaction, InteractionPlan
 from abeyance.pending.states import Approved, AwaitingInteraction, Expired, Pending, State
 from abeyance.pending.votes import Ballot, ReviewPlan
-from abeyance.proofs.dpop import ProvenKey
+from abeyance.proofs.binding import ProvenKey, lacks_proof
+from abeyance.wire.strict_json import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +33,51 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The key that the first request proved; `None`: it proved none (DTR-BIND-01)."""
+    """What the first request proved (`ProvenKey.bound`); `None`: nothing (DTR-BIND-01)."""
 
     jkt: str | None
 
     def continues(self, key: ProvenKey | None) -> bool:
         """Is this the same key, for every kind of client (DTR-INV-03, DTR-POLL-04)?"""
-        return self.jkt is None or (key is not None and key.jkt == self.jkt)
+        return self.jkt is None or (key is not None and key.proves(self.jkt))
+
+    def lacks_proof(self, key: ProvenKey | None) -> bool:
+        """Is it the DPoP key that was not proven, or the certificate (reading 4)?"""
+        return self.jkt is not None and lacks_proof(key, self.jkt)
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """Where a browser returns to after a step: a registered URI, and what is echoed there."""
+
+    uri: str
+    state: str | None
+
+
+class Success(StrEnum):
+    """What an approval turns into when it is redeemed."""
+
+    ACCESS_TOKEN = "access_token"
+    NEW_FAMILY = "new_family"  # and the first refresh token
+    ID_JAG = "id_jag"  # an assertion for another server, and no token at all
+    FAMILY_HEAD = "family_head"  # of the family that the request holds (reading 7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The validated request, frozen; no secrets, no raw parameters (OAUTH-DEFER-03).
 
-    `client_name` is the name at request time: a later rename does not change
-    what a reviewer was shown. `rule` and `policy_version` say which policy deferred it.
+    `client_name` and `person_name` are the names at request time: a later rename
+    does not change what a reviewer was shown. `person` is the resource owner, if
+    one stands behind the request; `auth_time` is when they authenticated, which
+    no approval moves (reading 10), and `identity` what else an ID token will say of that;
+    `asserted_by` the issuer who vouches for them.
+    `actor` is the chain of those who act for the subject, as the token will say it. `rule`
+    and `policy_version` say which policy deferred it. `repeatable`: its client has named
+    it, to find it again (EXT-IDEMP). `interactive`: its client can present an address
+    (reading 27); `way_back`: where the browser goes then. `collapse_outcome`: every bad
+    end is told as a plain no. `remember`: an approval answers later requests too.
+    `refused_before`: how often the same was refused lately.
     """
 
     client: ClientId
@@ -52,6 +90,28 @@ class Snapshot:
     plan: ReviewPlan
     rule: str
     policy_version: str
+    success: Success = Success.ACCESS_TOKEN
+    person: PersonId | None = None
+    person_name: str | None = None
+    consent: ConsentId | None = None
+    session: bytes | None = None  # its digest
+    auth_time: datetime | None = None
+    interaction: InteractionPlan = NO_INTERACTION
+    repeatable: bool = False
+    interactive: bool = False
+    way_back: WayBack | None = None
+    collapse_outcome: bool = False
+    asserted_by: str | None = None
+    actor: JsonObject | None = None
+    exchanged: Exchanged | None = None
+    identity: Identity | None = None
+    remember: bool = False
+    refused_before: int = 0
+
+    @property
+    def source(self) -> Source | None:
+        """The token of ours that it is derived from."""
+        return None if self.exchanged is None else self.exchanged.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +152,5 @@ class Loaded:
     held: Held
     snapshot: Snapshot
     ballots: tuple[Ballot, ...]
+    interactions: tuple[Interaction, ...] = ()
+    family: Family | None = None  # of the home, if it has one

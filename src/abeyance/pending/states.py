@@ -83,10 +83,11 @@ def stages_before(event: Event) -> tuple[Stage, ...]:
 
 
 class Outcome(StrEnum):
-    """Why a request was denied; told to people and the audit, not to the client."""
+    """Why a request was denied; told to people, the audit, and clients that ask (`ending`)."""
 
     DENIED = "denied"
     PRECONDITION_FAILED = "precondition_failed"
+    ABANDONED = "abandoned"  # nobody took the step that it needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,21 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class AwaitingInteraction:
-    """Somebody must act first; `number` counts the interactions of this request."""
+    """Somebody must act first; `number` counts the interactions of this request.
+
+    `step` names what is to be done (`interaction.Step`), `note` is what the
+    reviewer who asked for it adds. For clients that speak the profile: `until` is
+    the end of its address, which the request may outlive; `lapses` counts the
+    addresses before it that nobody used; `arrived`: somebody eligible has opened
+    it (EXT-INTERACT-01, -16).
+    """
 
     number: int
+    step: str = "confirm"
+    note: str | None = None
+    until: datetime | None = None
+    lapses: int = 0
+    arrived: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,17 +25,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewPlan:
-    """Who may vote, and how many votes it takes; one denial is enough by default."""
+    """Who may vote, and how many votes it takes; one denial is enough by default.
+
+    `NOBODY_ELSE` has no reviewers: the person whom it is about decides, by a step of theirs.
+    """
 
     reviewers: frozenset[str]
     approvals: int = 1
     denials: int = 1
 
     def __post_init__(self) -> None:
+        if not self.reviewers and self.approvals == self.denials == 0:
+            return
         if not 0 < self.approvals <= len(self.reviewers):
             raise ValueError("a plan needs as many reviewers as approvals")
         if not 0 < self.denials <= len(self.reviewers):
             raise ValueError("a plan needs as many reviewers as denials")
+
+
+NOBODY_ELSE: Final = ReviewPlan(frozenset(), approvals=0, denials=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,8 @@ def weigh(plan: ReviewPlan, ballots: Iterable[Ballot], types: DetailsTypes) -> D
     Denials are looked at first: where both thresholds are met by the same vote
     set, no wins over yes.
     """
+    if plan == NOBODY_ELSE:
+        return Undecided()
     counted = [ballot for ballot in ballots if ballot.voter in plan.reviewers]
     denials = [ballot for ballot in counted if ballot.verdict is Verdict.DENY]
     if len(denials) >= plan.denials:

@@ -11,6 +11,8 @@ from typing import Protocol, TypeAlias
 
 from abeyance.access.access import Access
 from abeyance.parties.client import Client
+from abeyance.parties.person import PersonId
+from abeyance.pending.interaction import NO_INTERACTION, InteractionPlan
 from abeyance.pending.votes import ReviewPlan
 
 
@@ -19,7 +21,10 @@ class Question:
     """May this client have this access now?
 
     `asked.lifetime` is the server's default here; a rule may set another.
-    `bound`: the request proved a DPoP key.
+    `bound`: the request proved a DPoP key. `person`: the resource owner, if one
+    stands behind the request. `approved`: it refreshes what a reviewer approved
+    and what still holds (EXT-BOUND-03). `actor`: who acts for the subject, if they say so
+    (the outermost alone, RFC 8693 §4.1). `audience`: the other server that an ID-JAG is for.
     """
 
     client: Client
@@ -28,6 +33,10 @@ class Question:
     asked: Access
     bound: bool
     at: datetime
+    person: PersonId | None = None
+    approved: bool = False
+    actor: str = ""
+    audience: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,10 @@ class Defer:
 
     `interval`: least time between polls. `lifetime`: how long the client may
     wait (`expires_in`). `approval_lifetime`: how long an approval may hold at
-    most, counted from the decision.
+    most, counted from the decision. `interaction`: what somebody may have to do
+    before anybody decides. `collapse_outcome`: the client is told of every bad end
+    as of a plain no, since more would tell of the policy (EXT-OUTCOME-05). `remember`: an
+    approval answers later requests of the same kind, too (EXT-QUEUE-06).
     """
 
     rule: str
@@ -58,6 +70,9 @@ class Defer:
     interval: timedelta
     lifetime: timedelta
     approval_lifetime: timedelta
+    interaction: InteractionPlan = NO_INTERACTION
+    collapse_outcome: bool = False
+    remember: bool = False
 
 
 Verdict: TypeAlias = Issue | Deny | Defer

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from abeyance.access.canonical import canonical_json
+from abeyance.pending.interaction import NO_INTERACTION, InteractionPlan
 from abeyance.policy import cel
 from abeyance.policy.decider import Defer, Deny, Issue, Question, Verdict
 from abeyance.wire.strict_json import JsonObject
@@ -198,6 +199,10 @@ def _facts(question: Question) -> dict[str, object]:
         "client.scopes": client.scope,
         "client.resources": client.resources,
         "grant_type": question.grant_type,
+        "person": question.person or "",
+        "approved": question.approved,
+        "actor": question.actor,
+        "audience": question.audience,
         "scope": asked.scope,
         "resource": asked.resources,
         "authorization_details": asked.details,
@@ -228,4 +233,20 @@ def _described(rule: Rule) -> JsonObject:
                 "interval": defer.interval.total_seconds(),
                 "lifetime": defer.lifetime.total_seconds(),
                 "approval_lifetime": defer.approval_lifetime.total_seconds(),
+                **_described_interaction(defer.interaction),
+                **({"collapse_outcome": True} if defer.collapse_outcome else {}),
+                **({"remember": True} if defer.remember else {}),
             }
+
+
+def _described_interaction(plan: InteractionPlan) -> JsonObject:
+    """Nothing where there is none, so that rules without it keep their version."""
+    if plan == NO_INTERACTION:
+        return {}
+    return {
+        "interaction": {
+            "first": plan.first,
+            "offered": sorted(plan.offered),
+            "people": sorted(plan.people),
+        }
+    }

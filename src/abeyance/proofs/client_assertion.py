@@ -65,12 +65,14 @@ def verify_assertion(
     issuer: str,
     legacy_audience: str | None,
     now: datetime,
+    string_audience: bool = False,
 ) -> VerifiedAssertion:
     """Verify the assertion of this client; raises `BadToken`.
 
     `signing_alg`: the client's registered `token_endpoint_auth_signing_alg`.
     `legacy_audience`: the token endpoint's URL, for a client that is registered
     to name it instead of the issuer and to live longer (section 1, decision 1).
+    `string_audience`: no array, not even of one (FAPI 2.0, OAUTH-FAPI-03).
     """
     if signing_alg is not None:
         algorithms &= frozenset(EDDSA if signing_alg in EDDSA else (signing_alg,))
@@ -79,6 +81,8 @@ def verify_assertion(
         raise BadToken("the assertion is not of this client")
     if not is_audience(claims, (issuer,) if legacy_audience is None else (issuer, legacy_audience)):
         raise BadToken("the assertion is not for this server alone")
+    if string_audience and not isinstance(claims["aud"], str):
+        raise BadToken("the audience is not a string")
     check_times(claims, now)
     present = now.timestamp()
     expires, issued = numeric_date(claims, "exp"), numeric_date(claims, "iat")

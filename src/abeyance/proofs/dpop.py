@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from abeyance.proofs.binding import ProvenKey as ProvenKey
 from abeyance.proofs.htu import endpoint_url, is_for
 from abeyance.proofs.jwk import BadKey, KeyPair, PublicKey, parse_public_jwk
 from abeyance.proofs.jws import (
@@ -54,13 +55,6 @@ _MAX_KEPT_HEADER: Final = 2048  # characters; the largest RSA key takes about 1,
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenKey:
-    """The key, by its thumbprint, that signed a proof for this request. Made by `verify_proof`."""
-
-    jkt: str
-
-
-@dataclass(frozen=True, slots=True)
 class VerifiedProof:
     """Who proved to hold a key; `mark` must be used up before the request acts."""
 
@@ -77,6 +71,7 @@ def verify_proof(
     nonces: Nonces | None,
     require_nonce: bool,
     access_token: Secret | None = None,
+    algorithms: frozenset[str] = DPOP_ALGORITHMS,
 ) -> VerifiedProof:
     """Verify the proof in the `DPoP` header fields of a request.
 
@@ -89,6 +84,8 @@ def verify_proof(
         raise ValueError("requiring a nonce takes the nonces")
     parts = _split(fields)
     alg, key = _header_of(parts)
+    if alg not in algorithms:
+        raise InvalidDpopProof("The algorithm of the DPoP proof is not supported")
     try:
         claims = read_object(parts.claims)
         jti, issued = read_jti(claims), numeric_date(claims, "iat")

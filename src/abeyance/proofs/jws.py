@@ -52,6 +52,10 @@ class BadToken(ValueError):
     """The token proves nothing; the message names the reason, never a part of the token."""
 
 
+class UnknownSigner(BadToken):
+    """None of the keys could have signed it; there may be newer ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The three parts as they came; `signed` is what the signature is over."""
@@ -152,6 +156,8 @@ def verify_jws(
     claims = read_object(parts.claims)
     signature, signed = read_signature(parts), parts.signed
     candidates = keys.candidates(alg, kid if isinstance(kid, str) else None)
+    if not candidates:
+        raise UnknownSigner("no key of the signer verifies the signature")
     if not any(is_signed_by(key, alg, signed, signature) for key in candidates):
         raise BadToken("no key of the signer verifies the signature")
     return claims

@@ -22,7 +22,7 @@ class ReplayMark:
 
 
 def replay_mark(
-    kind: Literal["proof", "assertion"], *parts: str, jti: str, until: datetime
+    kind: Literal["proof", "assertion", "request_object"], *parts: str, jti: str, until: datetime
 ) -> ReplayMark:
     """Mark the use of `jti` within `parts`, which never contain NUL; `jti` may."""
     named = "\0".join((kind, *parts, jti))

@@ -5,7 +5,7 @@ values, and RFC 6749 §3.2 forbids the former and gives the latter a meaning.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -14,7 +14,7 @@ from abeyance.wire.errors import InvalidRequest
 
 MAX_PARAMETERS: Final = 64
 REPEATABLE: Final = frozenset({names.RESOURCE, names.AUDIENCE})  # RFC 8707, RFC 8693
-_JSON_VALUED: Final = frozenset({names.AUTHORIZATION_DETAILS})
+JSON_VALUED: Final = frozenset({names.AUTHORIZATION_DETAILS})
 
 _PLAIN = re.compile(rb"[A-Za-z0-9._~*:@/!$'(),;?\-]*")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -45,6 +45,12 @@ class Form(dict[str, str]):
             return many
         return (self[name],) if name in self else ()
 
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Every parameter with every value; `form_of` makes the same of them."""
+        for name in self:
+            for value in self.all_of(name):
+                yield name, value
+
 
 def parse_form(body: bytes) -> Form:
     """Decode an `application/x-www-form-urlencoded` body.
@@ -69,7 +75,7 @@ def parse_form(body: bytes) -> Form:
             if not separator or not raw_name:
                 raise InvalidRequest("The body is not a well-formed form")
             name = _decode(raw_name, _CONTROL)
-            value = _decode(raw_value, _CONTROL_IN_JSON if name in _JSON_VALUED else _CONTROL)
+            value = _decode(raw_value, _CONTROL_IN_JSON if name in JSON_VALUED else _CONTROL)
         if name in seen:
             if name not in REPEATABLE:
                 raise InvalidRequest("A parameter must not be sent twice")
@@ -78,6 +84,14 @@ def parse_form(body: bytes) -> Form:
             form[name] = value
         seen.add(name)
     return form
+
+
+def form_of(pairs: Iterable[tuple[str, str]]) -> Form:
+    """What `parse_form` makes of these parameters, with the same refusals."""
+    try:
+        return parse_form(render_form(pairs))
+    except UnicodeEncodeError:
+        raise InvalidRequest("A parameter is not valid UTF-8") from None
 
 
 def render_form(pairs: Iterable[tuple[str, str]]) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from abeyance.pending.change import Applied, TokenRecord
 from abeyance.pending.request import Held
 from abeyance.pending.states import Event, stage_of
-from abeyance.store.ports import Store
+from abeyance.store.ports import OfClient, Store
 from abeyance.store.sqlite import SqliteStore
 from abeyance.store.suite.ground import (
     NOW,
@@ -31,7 +31,7 @@ AT_ONCE = 4
 async def main(path: Path) -> None:
     store = await SqliteStore.open(path)
     # What an earlier process left approved is redeemed again, as its client would.
-    for home in await store.find_open_homes(SHOP, limit=10_000):
+    for home in await store.find_open_homes(OfClient(SHOP), now=NOW, limit=10_000):
         page = await store.find_loaded(a_request(home=home).held.key)
         assert page is not None
         await redeem(store, page.held)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from abeyance.parties.client import Client
@@ -17,7 +16,9 @@ from abeyance.pending.change import Applied
 from abeyance.pending.handles import HandleHash
 from abeyance.pending.request import Held
 from abeyance.pending.states import Cancelled, Event, Pending
-from abeyance.store.sqlite import SqliteStore, requests
+from abeyance.store.sql import requests
+from abeyance.store.sql.db import Db
+from abeyance.store.sqlite import SqliteStore
 from abeyance.store.sqlite.hot import Memory
 from abeyance.store.suite.ground import (
     SHOP,
@@ -113,8 +114,8 @@ def slow_reads(
     has_read, may_answer = threading.Event(), threading.Event()
     find_held = requests.find_held
 
-    def find_slowly(db: apsw.Connection, handle: HandleHash) -> Held | None:
-        held = find_held(db, handle)
+    async def find_slowly(db: Db, handle: HandleHash) -> Held | None:
+        held = await find_held(db, handle)
         has_read.set()
         assert may_answer.wait(10)
         return held

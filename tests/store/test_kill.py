@@ -10,14 +10,14 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-
-import apsw
 
 from abeyance.pending.handles import HandleHash, Home
 from abeyance.pending.states import Stage, stage_of
 from abeyance.store.ports import Store
+from abeyance.store.sql.db import Db, Row
 from tests.covers import covers
 from tests.store.places import place_at
 
@@ -56,12 +56,12 @@ async def check_line(store: Store, line: Line) -> None:
         assert await store.find_token(home, bytes.fromhex(line["jti"])) is not None
 
 
-def tokens_by_home(db: apsw.Connection) -> list[Any]:
-    return db.execute("SELECT home, count(*) FROM token GROUP BY home").fetchall()
+async def tokens_by_home(db: Db) -> Sequence[Row]:
+    return await db.rows("SELECT home, count(*) FROM token GROUP BY home")
 
 
-def is_sound(db: apsw.Connection) -> bool:
-    return db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+async def is_sound(db: Db) -> bool:
+    return await db.rows("PRAGMA integrity_check") == [("ok",)]
 
 
 @covers("SEC-RACE-12", "DTR-INV-06")

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import apsw
 import pytest
 
 from abeyance.pending.change import Applied, CastVote, TokenRecord
@@ -21,6 +20,7 @@ from abeyance.pending.request import Held
 from abeyance.pending.states import Approved, Denied, Event, Pending, Redeemed
 from abeyance.pending.votes import Verdict
 from abeyance.store.ports import Store, StoreAway
+from abeyance.store.sql.db import Db, Row
 from abeyance.store.sqlite import SqliteStore, connection, writer
 from abeyance.store.suite.ground import (
     a_ballot,
@@ -128,16 +128,16 @@ async def is_kept(store: Store, told: Told) -> bool:
     return found == told.held and token == told.token
 
 
-def is_sound(db: apsw.Connection) -> bool:
+async def is_sound(db: Db) -> bool:
     return (
-        db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        and db.execute("PRAGMA foreign_key_check").fetchall() == []
+        await db.rows("PRAGMA integrity_check") == [("ok",)]
+        and await db.rows("PRAGMA foreign_key_check") == []
     )
 
 
-def halves(db: apsw.Connection) -> list[Any]:
+async def halves(db: Db) -> Sequence[Row]:
     """Requests of which some of what was written in one change is there and some is not."""
-    return db.execute(
+    return await db.rows(
         """
         SELECT *
           FROM (SELECT state,
@@ -153,7 +153,7 @@ def halves(db: apsw.Connection) -> list[Any]:
                    ('denied', 1, 0, 1, 0, 2),
                    ('redeemed', 1, 0, 1, 1, 3))
         """
-    ).fetchall()
+    )
 
 
 async def verdicts(recorder: Recorder, count: int) -> Counter[str]:

@@ -9,8 +9,18 @@ import apsw
 import pytest
 
 from abeyance.pending.states import OPEN, TRANSITIONS, Event, Stage
-from abeyance.store.sqlite import changes, connection, inbox, parties, requests, schema
-from abeyance.store.sqlite.sql import DECIDED_STATES, OPEN_STATES
+from abeyance.store.sql import (
+    calls,
+    changes,
+    changes_grants,
+    devices,
+    grants,
+    inbox,
+    parties,
+    requests,
+)
+from abeyance.store.sql.text import DECIDED_STATES, OPEN_STATES
+from abeyance.store.sqlite import connection, schema
 from tests.covers import covers
 
 
@@ -65,7 +75,48 @@ STATEMENTS = {
     "list_ballots": requests.LIST_BALLOTS,
     "find_token": requests.FIND_TOKEN,
     "list_events": requests.LIST_EVENTS,
-    "list_open_homes": requests.LIST_OPEN_HOMES,
+    "list_interactions": requests.LIST_INTERACTIONS,
+    "find_holding": requests.FIND_HOLDING,
+    "find_sealed": requests.FIND_SEALED,
+    "homes_of_client": grants.HOMES_OF_CLIENT,
+    "homes_of_person": grants.HOMES_OF_PERSON,
+    "homes_of_consent": grants.HOMES_OF_CONSENT,
+    "homes_of_session": grants.HOMES_OF_SESSION,
+    "find_code": grants.FIND_CODE,
+    "find_refresh": grants.FIND_REFRESH,
+    "find_family": grants.FIND_FAMILY,
+    "find_grant": grants.FIND_GRANT,
+    "open_grant": changes_grants.OPEN_GRANT,
+    "live_until": changes_grants.LIVE_UNTIL,
+    "add_code": changes_grants.ADD_CODE,
+    "spend_code": changes_grants.SPEND_CODE,
+    "hold_family": changes_grants.HOLD_FAMILY,
+    "use_family": changes_grants.USE_FAMILY,
+    "turn_family": changes_grants.TURN_FAMILY,
+    "spend_refresh": changes_grants.SPEND_REFRESH,
+    "drop_sealed": changes_grants.DROP_SEALED,
+    **dict(
+        zip(
+            ("end_grant", "end_codes", "end_family", "end_device", "end_tokens"),
+            changes_grants.END_HOME,
+            strict=True,
+        )
+    ),
+    "bind_device": devices.BIND_DEVICE,
+    "claim_device": devices.CLAIM_DEVICE,
+    "contest_device": devices.CONTEST_DEVICE,
+    "answer_device": devices.ANSWER_DEVICE,
+    "spend_device": devices.SPEND_DEVICE,
+    "find_device": devices.FIND_DEVICE,
+    "open_device": devices.OPEN_DEVICE,
+    "record_interaction": changes.RECORD_INTERACTION,
+    "add_concerns": changes.ADD_CONCERNS,
+    "find_consent": parties.FIND_CONSENT,
+    "drop_consent": parties.DROP_CONSENT,
+    "drop_authorizations": calls.DROP_AUTHORIZATIONS,
+    "find_authorization": calls.FIND_AUTHORIZATION,
+    "drop_calls": calls.DROP_CALLS,
+    "find_call": calls.FIND_CALL,
     "open_request": changes.OPEN_REQUEST,
     "add_snapshot": changes.ADD_SNAPSHOT,
     "clear_inbox": changes.CLEAR_INBOX,

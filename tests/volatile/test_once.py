@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from abeyance.volatile.once import Once
+from abeyance.volatile.seats import Seats
 from abeyance.volatile.waiters import Waiters
 
 
@@ -106,3 +108,46 @@ async def test_a_ring_while_someone_wakes_is_not_lost_on_the_next() -> None:
     assert not second.done()
     waiters.ring()
     assert await second
+
+
+async def test_a_ring_at_one_key_leaves_the_others_alone() -> None:
+    waiters = Waiters()
+    with waiters.listen("a") as first, waiters.listen("a") as second, waiters.listen("b") as other:
+        waiters.ring("a")
+        await first.wait()
+        await second.wait()
+        assert not other._event.is_set()
+        waiters.close()
+        assert [bell.over for bell in (first, second, other)] == [True] * 3
+    assert len(waiters) == 0
+    with waiters.listen("c") as late:
+        assert late.over, "who comes when the house closes does not wait"
+    assert not await waiters.wait(60)
+
+
+async def test_what_rings_before_the_wait_is_heard() -> None:
+    waiters = Waiters()
+    with waiters.listen("a") as bell:
+        bell.still()
+        waiters.ring("a")
+        await bell.wait()
+
+
+def test_a_ring_costs_the_same_however_many_listen_elsewhere() -> None:
+    waiters = Waiters()
+    with ExitStack() as stack:
+        bells = [stack.enter_context(waiters.listen(n)) for n in range(1_000)]
+        waiters.ring(17)
+        assert [n for n, bell in enumerate(bells) if bell._event.is_set()] == [17]
+
+
+def test_seats_are_bounded_in_all_and_for_each() -> None:
+    seats = Seats(most=3, each=2)
+    assert [seats.take("a") for _ in range(3)] == [True, True, False]
+    assert [seats.take("b") for _ in range(2)] == [True, False]
+    seats.leave("a")
+    assert seats.take("b")
+    assert not seats.take("a")
+    for whose in "abb":
+        seats.leave(whose)
+    assert seats.taken == 0

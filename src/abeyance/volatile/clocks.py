@@ -7,9 +7,11 @@ bound) forgets its penalties, so the bound is `interval` again, never less.
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Final
 
 from abeyance.pending.pacing import FRESH, PollClock, earn
+from abeyance.pending.states import State
 
 CAPACITY: Final = 200_000
 
@@ -36,6 +38,18 @@ class PollClocks:
     def earn(self, key: Hashable) -> None:
         """Give the request one poll that the pace does not count (EXT-WAIT-06)."""
         self._put(key, earn(self.get(key)))
+
+    def hold(self, key: Hashable) -> None:
+        """A poll is held from now on: any other comes too early (EXT-WAIT-03)."""
+        self._put(key, replace(self.get(key), held=True))
+
+    def release(self, key: Hashable, tick: float) -> None:
+        """It was answered: the interval counts from here."""
+        self._put(key, replace(self.get(key), last=tick, held=False))
+
+    def tell(self, key: Hashable, state: State) -> None:
+        """A poll that may wait is told this state: the next one waits for another."""
+        self._put(key, replace(self.get(key), told=state))
 
     def forget(self, key: Hashable) -> None:
         self._clocks.pop(key, None)

@@ -12,12 +12,23 @@ class Counters:
 
     __slots__ = (
         "authentication_failures",
+        "callbacks_delivered",
+        "callbacks_given_up",
+        "callbacks_retried",
+        "cooling",
         "deferred",
         "denied",
+        "disposal_failures",
+        "disposed",
         "issued",
+        "joined",
+        "notices_delivered",
+        "notices_given_up",
         "pending",
+        "recovered",
         "redeemed",
         "registry",
+        "reuses",
         "rule_errors",
         "sign_in_failures",
         "slowed",
@@ -33,12 +44,25 @@ class Counters:
         self.redeemed = polls.labels(result="redeemed")
         self.issued = asked.labels(result="issued")
         self.deferred = asked.labels(result="deferred")
+        self.joined = asked.labels(result="joined")
+        self.recovered = asked.labels(result="recovered")
+        self.cooling = asked.labels(result="cooling")
         self.denied = asked.labels(result="denied")
+        callbacks = self._counter("abeyance_callbacks", "Callbacks by result", "result")
+        self.callbacks_delivered = callbacks.labels(result="delivered")
+        self.callbacks_retried = callbacks.labels(result="retried")
+        self.callbacks_given_up = callbacks.labels(result="given_up")
+        notices = self._counter("abeyance_notices", "Notices to people by result", "result")
+        self.notices_delivered = notices.labels(result="delivered")
+        self.notices_given_up = notices.labels(result="given_up")
         self.strays = self._counter(
             "abeyance_stray_parameters", "Originating parameters sent with a poll"
         )
         self.authentication_failures = self._counter(
             "abeyance_client_authentication_failures", "Failed client authentications"
+        )
+        self.reuses = self._counter(
+            "abeyance_credential_reuses", "Codes and refresh tokens shown again after their use"
         )
         self.sign_in_failures = self._counter(
             "abeyance_sign_in_failures", "Failed console sign-ins"
@@ -46,6 +70,11 @@ class Counters:
         self.rule_errors = self._counter(
             "abeyance_unanswerable_requests",
             "Requests that nobody could decide, or rules that failed",
+        )
+
+        self.disposed = self._counter("abeyance_disposed", "Rows disposed of, by kind", "kind")
+        self.disposal_failures = self._counter(
+            "abeyance_disposal_failures", "Runs of disposal that failed"
         )
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

@@ -50,23 +50,25 @@ class _Failures:
 class Backoff:
     """A delay that grows with each failure in a row, and ends with a success or with time.
 
-    The first `free` failures cost nothing, then the delay doubles from one
-    second to `longest`. Failures that lie back longer than `forgotten` seconds do
+    The first `free` failures cost nothing, then the delay doubles from `first`
+    seconds to `longest`. Failures that lie back longer than `forgotten` seconds do
     not count: people behind one address mistype now and then.
     """
 
-    __slots__ = ("_capacity", "_failures", "_forgotten", "_free", "_longest")
+    __slots__ = ("_capacity", "_failures", "_first", "_forgotten", "_free", "_longest")
 
     def __init__(
         self,
         *,
         free: int,
         longest: float,
+        first: float = 1.0,
         forgotten: float = FORGOTTEN,
         capacity: int = CAPACITY,
     ) -> None:
         self._free = free
         self._longest = longest
+        self._first = first
         self._forgotten = forgotten
         self._capacity = capacity
         self._failures: OrderedDict[Hashable, _Failures] = OrderedDict()
@@ -86,11 +88,17 @@ class Backoff:
             count = known.count + 1
         delay = 0.0
         if count > self._free:
-            delay = min(self._longest, 2.0 ** min(count - self._free - 1, 30))
+            delay = min(self._longest, self._first * 2.0 ** min(count - self._free - 1, 30))
         self._failures[key] = _Failures(count, tick, tick + delay)
         self._failures.move_to_end(key)
         if len(self._failures) > self._capacity:
             self._failures.popitem(last=False)
+
+    def forgive(self, key: Hashable, tick: float) -> None:
+        """Take back one failure that was counted before it was known."""
+        known = self._failures.get(key)
+        if known is not None:
+            self._failures[key] = _Failures(max(0, known.count - 1), known.at, tick)
 
     def succeed(self, key: Hashable) -> None:
         self._failures.pop(key, None)

@@ -76,6 +76,9 @@ def connect_reader(path: Path, vfs: str | None) -> apsw.Connection:
 
 def _connect(path: Path, vfs: str | None) -> apsw.Connection:
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    # One plan for a statement, whatever is bound: SQLite would otherwise prepare each statement
+    # with a bound LIMIT anew, every time it runs.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     for pragma in _PRAGMAS:
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db

@@ -13,7 +13,9 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from abeyance.store.sql.db import Operation
 from abeyance.store.sqlite.connection import connect_reader
+from abeyance.store.sqlite.drive import AtOnce, drive
 from abeyance.store.sqlite.lane import Crew, Lane
 from abeyance.store.sqlite.work import Failed, Work, settle
 
@@ -31,7 +33,7 @@ class Reader:
     async def start(self) -> None:
         await self._lane.start()
 
-    async def run(self, read: Callable[[apsw.Connection], T]) -> T:
+    async def run(self, read: Operation[T]) -> T:
         waits: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._lane.put(Work(read, waits))
         return await waits
@@ -47,6 +49,7 @@ class _Reading(Crew[Work[Any]]):
 
     def begin(self) -> None:
         self._db = connect_reader(self._path, self._vfs)
+        self._at_once = AtOnce(self._db)
 
     def work(self, first: Work[Any], more: Callable[[], Work[Any] | None]) -> Callable[[], None]:
         batch = [first]
@@ -69,7 +72,7 @@ class _Reading(Crew[Work[Any]]):
 
     def _one(self, work: Work[Any]) -> object:
         try:
-            return work.run(self._db)
+            return drive(work.run(self._at_once))
         except Exception as fault:
             return Failed(fault)
 

@@ -1,52 +1,21 @@
-"""The schema as numbered plain SQL, each file in one transaction.
-
-A migration that is cut short leaves the version before it. Files are additive
-before a deploy and subtractive after it; a published file is never edited.
-"""
+"""The schema, each file in one transaction: one that is cut short leaves the version before it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
 import apsw
 
-from abeyance.store.ports import StoreTooNew
-from abeyance.store.sqlite.rows import parse_count
+from abeyance.store.migrations import Migration, missing, read_migrations
+from abeyance.store.sql.rows import parse_count
 
-_FOLDER: Final = resources.files("abeyance.store.sqlite") / "migrations"
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """What takes the schema to `version` from the one before."""
-
-    version: int
-    sql: str
-
-
-def read_migrations() -> tuple[Migration, ...]:
-    """Read the numbered files, in order; their numbers must have no gap."""
-    names = sorted(each.name for each in _FOLDER.iterdir() if each.name.endswith(".sql"))
-    found = tuple(
-        Migration(int(name.split("_")[0]), (_FOLDER / name).read_text("utf-8")) for name in names
-    )
-    if [each.version for each in found] != list(range(1, len(found) + 1)):
-        raise AssertionError("the numbers of the migrations must be 1, 2, 3 ...")
-    return found
+FOLDER: Final = resources.files("abeyance.store.sqlite") / "migrations"
 
 
 def migrate(db: apsw.Connection, migrations: Sequence[Migration] | None = None) -> None:
     """Bring the schema to the newest version. Raises `StoreTooNew` for one beyond it."""
-    known = read_migrations() if migrations is None else migrations
-    newest = known[-1].version
-    there = find_version(db)
-    if there > newest:
-        raise StoreTooNew(
-            f"the database has schema {there}, this program knows {newest}:"
-            " use the newer program, or restore a backup from before it"
-        )
-    for migration in known[there:]:
+    known = read_migrations(FOLDER) if migrations is None else migrations
+    for migration in missing(known, find_version(db)):
         _take(db, migration)
 
 

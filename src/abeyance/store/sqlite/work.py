@@ -1,13 +1,11 @@
 """A piece of work for a lane, and the future of whoever waits for it."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import apsw
-
 from abeyance.store.ports import StoreAway
+from abeyance.store.sql.db import Operation
 from abeyance.store.sqlite.connection import AWAY
 
 T = TypeVar("T")
@@ -15,9 +13,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """`run` is called in the lane's thread, with its connection."""
+    """`run` is driven in the lane's thread, with its connection."""
 
-    run: Callable[[apsw.Connection], T]
+    run: Operation[T]
     waits: "asyncio.Future[Any]"
 
 

@@ -16,9 +16,11 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
+from abeyance.store.sql.changes import Written
+from abeyance.store.sql.db import Operation
 from abeyance.store.sqlite import schema
-from abeyance.store.sqlite.changes import Written
 from abeyance.store.sqlite.connection import AWAY, connect_writer, prepare_file
+from abeyance.store.sqlite.drive import AtOnce, drive
 from abeyance.store.sqlite.lane import Crew, Lane
 from abeyance.store.sqlite.lock import FileLock
 from abeyance.store.sqlite.work import Failed, Work, settle
@@ -46,7 +48,7 @@ class Writer:
     async def start(self) -> None:
         await self._lane.start()
 
-    async def run(self, write: Callable[[apsw.Connection], Written[T]]) -> T:
+    async def run(self, write: Operation[Written[T]]) -> T:
         """Run `write` within a savepoint named `change`; return when it is durable."""
         waits: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._lane.put(Work(write, waits))
@@ -69,6 +71,7 @@ class _Writing(Crew[Work[Written[Any]]]):
         try:
             prepare_file(path)
             self._db = self._open(path)
+            self._at_once = AtOnce(self._db)
         except BaseException:
             self._lock.release()
             raise
@@ -118,7 +121,7 @@ class _Writing(Crew[Work[Written[Any]]]):
     def _one(self, work: Work[Written[Any]]) -> Written[Any] | Failed:
         self._db.execute("SAVEPOINT change")
         try:
-            written = work.run(self._db)
+            written = drive(work.run(self._at_once))
         except AWAY:
             raise
         except Exception as fault:

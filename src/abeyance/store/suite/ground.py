@@ -27,6 +27,7 @@ from abeyance.pending.change import (
     TokenRecord,
 )
 from abeyance.pending.handles import HandleKind, Home, mint_handle
+from abeyance.pending.quota import Quota
 from abeyance.pending.request import Binding, Held, Key, Loaded, Snapshot
 from abeyance.pending.states import (
     Approved,
@@ -111,7 +112,7 @@ def a_request(
         expires_at=opened_at + lifetime,
         interval=timedelta(seconds=5),
     )
-    return Open(held, snapshot, at_most)
+    return Open(held, snapshot, Quota(client=at_most))
 
 
 def a_ballot(voter: str = ANN, verdict: Verdict = Verdict.APPROVE, version: int = 1) -> Ballot:

@@ -4,6 +4,7 @@
 import asyncio
 import os
 from dataclasses import replace
+from datetime import timedelta
 
 from abeyance.parties.client import Client, ClientId
 from abeyance.parties.person import ConsoleSession, Invitation, Person, Role
@@ -26,6 +27,9 @@ class PartySuite(Suite):
             scope=frozenset({"a", "b"}),
             resources=frozenset({"https://api.example/"}),
             owner="carla",
+            id_token_alg="EdDSA",
+            default_max_age=timedelta(minutes=5),
+            pkce_optional=True,
         )
         async with self.open_store() as store:
             assert await store.find_client(SHOP) is None
@@ -53,6 +57,7 @@ class PartySuite(Suite):
 
     async def test_a_person_is_found_as_it_was_last_put(self) -> None:
         ann = Person(id=ANN, name="Ann", roles=frozenset(Role), password_hash="$argon2id$x")
+        ann = replace(ann, email="ann@example.com", email_verified=True)
         async with self.open_store() as store:
             assert await store.find_person(ANN) is None
             await store.put_person(ann)

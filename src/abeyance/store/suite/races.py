@@ -5,14 +5,17 @@ import asyncio
 from dataclasses import replace
 
 from abeyance.parties.client import ClientId
+from abeyance.parties.person import PersonId
 from abeyance.pending.change import (
     Advance,
     Applied,
     CastVote,
     Change,
+    Open,
     Pulse,
     Superseded,
 )
+from abeyance.pending.quota import Quota
 from abeyance.pending.request import Held
 from abeyance.pending.states import (
     Cancelled,
@@ -20,13 +23,14 @@ from abeyance.pending.states import (
     Redeemed,
     Stage,
 )
-from abeyance.pending.votes import Verdict
+from abeyance.pending.votes import ReviewPlan, Verdict
 from abeyance.store.ports import StoreAway
 from abeyance.store.suite.ground import (
     ANN,
     BEN,
     HOUR,
     NOW,
+    SHOP,
     TO,
     Suite,
     a_ballot,
@@ -61,6 +65,44 @@ class RaceSuite(Suite):
             assert await store.find_held(fourth.held.handle) is None
             assert await store.find_loaded(fourth.held.key) is None
             assert await store.count_waiting(ANN, now=NOW, at_most=9) == 3
+
+    @covers("SEC-DOS-06")
+    async def test_no_more_wait_about_one_person_than_the_quota_allows(self) -> None:
+        """Whichever client asks; of several reviewers each request counts once."""
+        quota = Quota(client=1000, person=2)
+
+        def about(person: PersonId | None, client: str) -> Open:
+            snapshot = replace(a_snapshot(client=ClientId(client)), person=person)
+            return replace(a_request(snapshot=snapshot), at_most=quota)
+
+        async with self.open_store() as store:
+            for client in ("one", "two"):
+                await open_request(store, about(BEN, client))
+            third = about(BEN, "three")
+            assert await store.apply(change(third.held.key, third)) == Superseded(third, None)
+            for _ in range(3):
+                await open_request(store, about(None, "one"))
+            await open_request(store, about(ANN, "one"))
+
+    @covers("EXT-QUEUE-01", "SEC-DOS-09")
+    async def test_no_more_of_one_client_wait_for_one_reviewer(self) -> None:
+        quota = Quota(client=1000, reviewer=2)
+
+        def before(*reviewers: str, client: ClientId = SHOP) -> Open:
+            plan = ReviewPlan(frozenset(reviewers))
+            return replace(a_request(snapshot=a_snapshot(client=client, plan=plan)), at_most=quota)
+
+        async with self.open_store() as store:
+            first = await open_request(store, before(ANN))
+            await open_request(store, before(ANN, BEN))
+            for refused in (before(ANN), before(BEN, ANN)):
+                applied = await store.apply(change(refused.held.key, refused))
+                assert applied == Superseded(refused, None)
+                assert await store.find_loaded(refused.held.key) is None
+            await open_request(store, before(ANN, client=ClientId("another")))
+            await open_request(store, before(BEN))
+            await store.apply(change(first.key, advance(Event.DENY)))
+            await open_request(store, before(ANN))
 
     @covers("SEC-DOS-06")
     async def test_only_open_requests_of_the_same_client_use_up_its_quota(self) -> None:
@@ -259,6 +301,17 @@ class RaceSuite(Suite):
             assert isinstance(told[2], Superseded)
             await store.apply(Change(held.key.home, (), (Pulse(),)))
             assert len(told) == 3
+
+    @covers("EXT-NOTIFY-03")
+    async def test_those_who_send_hear_of_every_end_and_of_nothing_that_only_waits(self) -> None:
+        told: list[str] = []
+        async with self.open_store() as store:
+            store.on_messages(lambda: told.append("look"))
+            held = await open_request(store)
+            await store.apply(Change(held.key.home, (), (Pulse(),)))
+            assert told == []
+            await store.apply(change(held.key, advance(Event.DENY)))
+            assert told == ["look"]
 
     async def test_a_listener_that_asks_at_once_is_told_the_new_state(self) -> None:
         async with self.open_store() as store:

@@ -12,11 +12,10 @@ import msgspec
 
 from abeyance.access.access import Access
 from abeyance.access.scope import parse_scope
-from abeyance.parties.client import Client, ClientId
-from abeyance.parties.person import Person, PersonId, Role
+from abeyance.parties.client import ClientId
 from abeyance.pending.change import AuditEvent, TokenRecord
 from abeyance.pending.handles import HandleHash, Home
-from abeyance.pending.request import Binding, Held, Key, Snapshot
+from abeyance.pending.request import Binding, Held, Key
 from abeyance.pending.states import (
     Approved,
     AwaitingInteraction,
@@ -29,11 +28,9 @@ from abeyance.pending.states import (
     State,
     stage_of,
 )
-from abeyance.pending.votes import Ballot, ReviewPlan, Verdict
-from abeyance.proofs.jwk import KeySet, parse_public_jwk
+from abeyance.pending.votes import Ballot, Verdict
+from abeyance.store.sql.db import Row
 from abeyance.wire.strict_json import Json, JsonObject
-
-Row = Sequence[Any]  # one row as the driver gives it; typed from here on
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -107,13 +104,21 @@ def parse_held(row: Row) -> Held:
     )
 
 
+def render_binding(binding: Binding) -> JsonObject:
+    return {"jkt": binding.jkt}
+
+
+def parse_binding(said: Any) -> Binding:
+    return Binding(said["jkt"])
+
+
 def state_detail(state: State) -> str | None:
     """What the state says beyond its name."""
     match state:
         case Pending() | Cancelled() | Redeemed():
             return None
-        case AwaitingInteraction(number):
-            return render_json({"number": number})
+        case AwaitingInteraction() as awaiting:
+            return render_json(_awaiting_members(awaiting))
         case Approved(granted, until):
             return render_json({"granted": granted.to_json(), "until": micros(until)})
         case Denied(outcome, remark):
@@ -122,13 +127,36 @@ def state_detail(state: State) -> str | None:
             assert_never(never)
 
 
+def _awaiting_members(awaiting: AwaitingInteraction) -> JsonObject:
+    members: dict[str, Json] = {
+        "number": awaiting.number,
+        "step": awaiting.step,
+        "note": awaiting.note,
+    }
+    if awaiting.until is not None:
+        members |= {
+            "until": micros(awaiting.until),
+            "lapses": awaiting.lapses,
+            "arrived": awaiting.arrived,
+        }
+    return members
+
+
 def parse_state(state: str, detail: str | None) -> State:
     if state in _SILENT:
         return _SILENT[state]
     said = parse_json(detail or "")
     match Stage(state):
         case Stage.AWAITING_INTERACTION:
-            return AwaitingInteraction(said["number"])
+            until = said.get("until")
+            return AwaitingInteraction(
+                said["number"],
+                said.get("step", "confirm"),
+                said.get("note"),
+                None if until is None else instant(until),
+                said.get("lapses", 0),
+                said.get("arrived", False),
+            )
         case Stage.APPROVED:
             return Approved(parse_access(said["granted"]), instant(said["until"]))
         case Stage.DENIED:
@@ -150,47 +178,6 @@ def parse_access(said: Any) -> Access:
         resources=frozenset(said["resources"]),
         details=tuple(said["authorization_details"]),
         lifetime=timedelta(seconds=said["lifetime"]),
-    )
-
-
-# --- the snapshot, cold
-
-
-def snapshot_document(snapshot: Snapshot) -> str:
-    """All but `client` and `binding`: those are columns of the request that no update changes."""
-    plan = snapshot.plan
-    return render_json(
-        {
-            "client_name": snapshot.client_name,
-            "client_owner": snapshot.client_owner,
-            "grant_type": snapshot.grant_type,
-            "subject": snapshot.subject,
-            "asked": snapshot.asked.to_json(),
-            "plan": {
-                "reviewers": sorted(plan.reviewers),
-                "approvals": plan.approvals,
-                "denials": plan.denials,
-            },
-            "rule": snapshot.rule,
-            "policy_version": snapshot.policy_version,
-        }
-    )
-
-
-def parse_snapshot(held: Held, document: str) -> Snapshot:
-    said = parse_json(document)
-    plan = said["plan"]
-    return Snapshot(
-        client=held.client,
-        client_name=said["client_name"],
-        client_owner=said["client_owner"],
-        grant_type=said["grant_type"],
-        subject=said["subject"],
-        asked=parse_access(said["asked"]),
-        binding=held.binding,
-        plan=ReviewPlan(frozenset(plan["reviewers"]), plan["approvals"], plan["denials"]),
-        rule=said["rule"],
-        policy_version=said["policy_version"],
     )
 
 
@@ -238,12 +225,13 @@ def token_values(token: TokenRecord) -> dict[str, Any]:
         "issued_at": micros(token.issued_at),
         "expires_at": micros(token.expires_at),
         "revoked_at": None if token.revoked_at is None else micros(token.revoked_at),
+        "until": None if token.until is None else micros(token.until),
     }
 
 
 def parse_token(row: Row) -> TokenRecord:
     """Read the columns `sql.TOKEN`."""
-    (jti, n, client, subject, issued_at, expires_at, revoked_at) = row
+    (jti, n, client, subject, issued_at, expires_at, revoked_at, until) = row
     return TokenRecord(
         jti=jti,
         n=n,
@@ -252,6 +240,7 @@ def parse_token(row: Row) -> TokenRecord:
         issued_at=instant(issued_at),
         expires_at=instant(expires_at),
         revoked_at=None if revoked_at is None else instant(revoked_at),
+        until=None if until is None else instant(until),
     )
 
 
@@ -281,83 +270,5 @@ def parse_count(value: Any) -> int:
     return int(value)
 
 
-# --- clients and people
-
-
-def client_document(client: Client) -> str:
-    return render_json(
-        {
-            "id": client.id,
-            "name": client.name,
-            "auth_method": client.auth_method,
-            "secret_digests": [digest.hex() for digest in client.secret_digests],
-            "keys": None if client.keys is None else _key_set(client.keys),
-            "assertion_alg": client.assertion_alg,
-            "legacy_assertion_audience": client.legacy_assertion_audience,
-            "grant_types": sorted(client.grant_types),
-            "scope": sorted(client.scope),
-            "default_scope": sorted(client.default_scope),
-            "resources": sorted(client.resources),
-            "details_types": sorted(client.details_types),
-            "dpop_bound_access_tokens": client.dpop_bound_access_tokens,
-            "owner": client.owner,
-            "enabled": client.enabled,
-            "declared": client.declared,
-        }
-    )
-
-
-def parse_client(document: str) -> Client:
-    said = parse_json(document)
-    return Client(
-        id=ClientId(said["id"]),
-        name=said["name"],
-        auth_method=said["auth_method"],
-        secret_digests=tuple(map(bytes.fromhex, said["secret_digests"])),
-        keys=None if said["keys"] is None else _parse_key_set(said["keys"]),
-        assertion_alg=said["assertion_alg"],
-        legacy_assertion_audience=said["legacy_assertion_audience"],
-        grant_types=frozenset(said["grant_types"]),
-        scope=frozenset(said["scope"]),
-        default_scope=frozenset(said["default_scope"]),
-        resources=frozenset(said["resources"]),
-        details_types=frozenset(said["details_types"]),
-        dpop_bound_access_tokens=said["dpop_bound_access_tokens"],
-        owner=said["owner"],
-        enabled=said["enabled"],
-        declared=said["declared"],
-    )
-
-
-def person_document(person: Person) -> str:
-    return render_json(
-        {
-            "id": person.id,
-            "name": person.name,
-            "roles": sorted(person.roles),
-            "password_hash": person.password_hash,
-            "enabled": person.enabled,
-            "declared": person.declared,
-        }
-    )
-
-
-def parse_person(document: str) -> Person:
-    said = parse_json(document)
-    return Person(
-        id=PersonId(said["id"]),
-        name=said["name"],
-        roles=frozenset(map(Role, said["roles"])),
-        password_hash=said["password_hash"],
-        enabled=said["enabled"],
-        declared=said["declared"],
-    )
-
-
-def _key_set(keys: KeySet) -> JsonObject:
-    # Not `render_jwks`, which names the keys that their owner has not named.
-    return {"keys": [key.jwk for key in keys.keys], "skipped": list(keys.skipped)}
-
-
-def _parse_key_set(said: Any) -> KeySet:
-    return KeySet(tuple(map(parse_public_jwk, said["keys"])), tuple(said["skipped"]))
+def parse_bytes(value: Any) -> bytes:
+    return bytes(value)

@@ -34,5 +34,12 @@ HELD: Final = (
 BALLOT: Final = (
     "voter, verdict, granted, reason, shareable, seen, shown, version, at, authenticated"
 )
-TOKEN: Final = "jti, n, client_id, subject, issued_at, expires_at, revoked_at"
+TOKEN: Final = "jti, n, client_id, subject, issued_at, expires_at, revoked_at, until"
 EVENT: Final = "n, at, event, actor, detail"
+
+USER_GRANT: Final = (
+    "client_id, person, session, consent, auth_time, opened_at, live_until, ended_at"
+)
+FAMILY: Final = "generation, head, granted, jkt, approved, opened_at, idle_until, until, ended_at"
+ASSERTION: Final = "issuer, subject, jti, digest, client_id, jkt, used_at, expires_at"
+REFRESH: Final = "digest, generation, issued_at, spent_at, successor"

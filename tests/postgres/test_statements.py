@@ -1,0 +1,57 @@
+"""Names become numbers, and a URL says where the database is without showing it."""
+
+import pytest
+
+from abeyance.store.postgres.address import parse_address
+from abeyance.store.postgres.statement import compile_statement
+from tests.covers import covers
+
+
+def test_a_name_that_stands_twice_is_one_parameter() -> None:
+    compiled = compile_statement("SELECT :home, :n WHERE home = :home AND n > :n2")
+    assert compiled.text == "SELECT $1, $2 WHERE home = $1 AND n > $3"
+    assert compiled.arguments({"n": 1, "home": b"h", "n2": 2, "more": 3}) == [b"h", 1, 2]
+
+
+def test_casts_literals_quoted_names_and_comments_have_no_parameters() -> None:
+    text = "SELECT ':a', 'it''s :b', \":c\", x::text, :d::bigint -- as :e\n  FROM t"
+    compiled = compile_statement(text)
+    assert compiled.text == text.replace(":d::bigint", "$1::bigint")
+    assert compiled.names == ("d",)
+
+
+def test_a_value_that_is_missing_is_a_bug() -> None:
+    with pytest.raises(KeyError):
+        compile_statement("SELECT :home").arguments({"n": 1})
+
+
+@covers("OAUTH-LOG-06")
+def test_an_address_does_not_show_its_password() -> None:
+    address = parse_address("postgresql://ann:hunter2@db.example:5433/abeyance?sslmode=require")
+    assert "hunter2" not in f"{address!r} {address}"
+    assert not address.pooled
+
+
+def test_our_parameter_is_not_sent_on() -> None:
+    address = parse_address("postgresql://db.example/abeyance?statement_cache_size=0&sslmode=allow")
+    assert address.pooled
+    assert address.url.reveal() == "postgresql://db.example/abeyance?sslmode=allow"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mysql://db.example/hunter2",
+        "/var/lib/hunter2",
+        "postgresql://db.example/x?statement_cache_size=hunter2",
+        "postgresql://db.example/x?statement_cache_size=1001",
+        "postgresql://db.example/x?statement_cache_size=-1",
+        "postgresql://db.example/x?hunter2",
+        "postgresql://ann:hunter2#@db.example/x",
+        "postgresql://[hunter2/x",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_address(text)
+    assert "hunter2" not in str(caught.value)

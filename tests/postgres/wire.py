@@ -1,0 +1,73 @@
+"""A stretch of wire between a store and its database, which a test can cut."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.postgres.server import PostgresServer
+
+
+class Wire:
+    """Carries bytes both ways. With `lose_answer_to`, the first message that has these bytes
+    reaches the server, and the connection is cut once the server has answered it.
+    """
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._ends: set[asyncio.StreamWriter] = set()
+        self.lose_answer_to: bytes | None = None
+        self.silent = False  # nothing passes, and nobody is told
+        self.port = 0
+
+    def has_lost(self) -> bool:
+        return self.lose_answer_to is None
+
+    def cut(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server.port)
+        self._ends |= {writer, far_writer}
+        lost = asyncio.Event()
+
+        async def there() -> None:
+            while data := await reader.read(65536):
+                if self.silent:
+                    continue
+                if self.lose_answer_to is not None and self.lose_answer_to in data:
+                    self.lose_answer_to = None
+                    lost.set()
+                far_writer.write(data)
+
+        async def back() -> None:
+            while data := await far_reader.read(65536):
+                if lost.is_set():
+                    writer.transport.abort()
+                    return
+                if not self.silent:
+                    writer.write(data)
+
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.TaskGroup() as both:
+                ways = [both.create_task(there()), both.create_task(back())]
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in ways:
+                    way.cancel()
+        for end in (writer, far_writer):
+            self._ends.discard(end)
+            end.transport.abort()
+
+
+@asynccontextmanager
+async def laid_to(server: PostgresServer) -> AsyncIterator[Wire]:
+    wire = Wire(server)
+    listening = await asyncio.start_server(wire.carry, "127.0.0.1", 0)
+    wire.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield wire
+    finally:
+        listening.close()
+        wire.cut()
+        await asyncio.sleep(0)

@@ -11,7 +11,10 @@ from collections.abc import Hashable
 import structlog
 
 from abeyance.acts.house import ClientRequest, House
+from abeyance.acts.known_clients import find_client
+from abeyance.acts.published_keys import with_keys
 from abeyance.oauth.client_authentication import (
+    AssertionShown,
     AuthenticatedClient,
     Credentials,
     challenge,
@@ -19,12 +22,16 @@ from abeyance.oauth.client_authentication import (
     read_credentials,
     verify_credentials,
 )
-from abeyance.proofs.dpop import ProvenKey, verify_proof
+from abeyance.parties.client import Client
+from abeyance.proofs.binding import ProvenKey
+from abeyance.proofs.certificate import BadCertificate, Certificate, parse_certificate
+from abeyance.proofs.dpop import verify_proof
 from abeyance.proofs.replay import ReplayMark
 from abeyance.volatile.replay import ReplayMemoryFull
 from abeyance.wire.errors import (
     InvalidClient,
     InvalidDpopProof,
+    InvalidGrant,
     TooManyRequests,
     Unavailable,
 )
@@ -43,14 +50,24 @@ async def authenticate(house: House, request: ClientRequest) -> AuthenticatedCli
         credentials = read_credentials(
             request.authorization, request.form, issuer=house.endpoints.issuer
         )
+        client = await find_client(house, claimed_client(credentials))
+        if client is not None and isinstance(credentials, AssertionShown):
+            client = await with_keys(house.client_keys, client, credentials.assertion.reveal())
         return verify_credentials(
             credentials,
-            await house.store.find_client(claimed_client(credentials)),
+            client,
             request.form,
+            certificate=_read_certificate(request.certificate),
+            authorities=house.authorities,
             issuer=house.endpoints.issuer,
             token_endpoint=house.endpoints.token,
             now=house.clock.now(),
+            algorithms=house.algorithms,
+            string_audience=house.terms.fapi,
         )
+    except BadCertificate:
+        _count_failure(house, request, credentials)
+        raise InvalidClient(challenge(house.endpoints.issuer)) from None
     except InvalidClient:
         _count_failure(house, request, credentials)
         raise
@@ -73,6 +90,10 @@ def _count_failure(house: House, request: ClientRequest, credentials: Credential
         raise TooManyRequests("Too many failed authentications", max(waits))
 
 
+def _read_certificate(der: bytes | None) -> Certificate | None:
+    return None if der is None else parse_certificate(der)
+
+
 async def prove(
     house: House, request: ClientRequest, caller: AuthenticatedClient
 ) -> ProvenKey | None:
@@ -91,18 +112,34 @@ async def prove(
             now=now,
             nonces=house.nonces,
             require_nonce=house.terms.require_nonce,
+            algorithms=house.algorithms,
         )
-    if caller.mark is not None and not await _use(house, caller.mark):
+    if caller.mark is not None and not await use_up(house, caller.mark):
         house.counters.authentication_failures.inc()
         raise InvalidClient(challenge(house.endpoints.issuer))
-    if proof is None:
-        return None
-    if not await _use(house, proof.mark):
+    if proof is not None and not await use_up(house, proof.mark):
         raise InvalidDpopProof("The DPoP proof was used before")
-    return proof.key
+    if caller.x5t is not None:
+        return ProvenKey(None if proof is None else proof.key.jkt, caller.x5t)
+    return None if proof is None else proof.key
 
 
-async def _use(house: House, mark: ReplayMark) -> bool:
+def check_constrained(house: House, client: Client, key: ProvenKey | None) -> None:
+    """Are its tokens bound as its registration and the profile demand? Raises
+    `InvalidDpopProof`, `InvalidGrant`.
+
+    Source: RFC 9449 §5.2, RFC 8705 §3.4, FAPI 2.0 (OAUTH-FAPI-04).
+    """
+    if client.dpop_bound_access_tokens and (key is None or key.jkt is None):
+        raise InvalidDpopProof("The client must send a DPoP proof")
+    if client.certificate_bound and (key is None or key.x5t is None):
+        raise InvalidGrant("The client must show a certificate")
+    if house.terms.fapi and key is None:
+        raise InvalidDpopProof("The client must send a DPoP proof or show a certificate")
+
+
+async def use_up(house: House, mark: ReplayMark) -> bool:
+    """Use a mark up; `False` if it was. Raises `Unavailable` while nothing can be remembered."""
     try:
         return await house.replay.use(mark, now=house.clock.now())
     except ReplayMemoryFull:

@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 
 from abeyance.access.access import Access
 from abeyance.acts.house import House
-from abeyance.parties.person import Person, PersonId
+from abeyance.acts.memory import memory_row
+from abeyance.parties.person import Person, PersonId, Role
 from abeyance.pending.change import (
     Advance,
     Applied,
@@ -22,6 +23,7 @@ from abeyance.pending.change import (
 )
 from abeyance.pending.choosing import Choice, ChoiceRefused, choose
 from abeyance.pending.disclosure import Disclosure, disclose
+from abeyance.pending.refusals import essence
 from abeyance.pending.request import Held, Key, Loaded
 from abeyance.pending.states import (
     OPEN,
@@ -47,8 +49,9 @@ class Review:
     loaded: Loaded
     disclosure: Disclosure
     decidable: bool
+    eligible: bool  # the plan names the reviewer; an administrator may look all the same
     voted: bool
-    own: bool  # the reviewer answers for the client, then or now
+    own: bool  # it is about the reviewer, or of a client that they answer for, then or now
 
 
 class Obstacle(Enum):
@@ -91,10 +94,22 @@ class Vote:
     authenticated: str = "password"
 
 
+async def was_disposed_of(house: House, reader: Person, key: Key) -> bool:
+    """Was there a request of which only the audit knows? Told to administrators alone: to
+    everybody else it is as if it had never been. Only asked when `review` found nothing.
+    """
+    if Role.ADMINISTRATOR not in reader.roles or not reader.enabled:
+        return False
+    return bool(await house.store.find_events(key))
+
+
 async def review(house: House, reviewer: Person, key: Key) -> Review | None:
     """Load a request for one reviewer; `None` if it is not theirs to see."""
     loaded = await house.store.find_loaded(key)
-    if loaded is None or reviewer.id not in loaded.snapshot.plan.reviewers or not reviewer.enabled:
+    if loaded is None or not reviewer.enabled:
+        return None
+    eligible = reviewer.id in loaded.snapshot.plan.reviewers and Role.REVIEWER in reviewer.roles
+    if not eligible and Role.ADMINISTRATOR not in reviewer.roles:
         return None
     voted = any(ballot.voter == reviewer.id for ballot in loaded.ballots)
     own = reviewer.id in await _owners(house, loaded)
@@ -106,8 +121,12 @@ async def review(house: House, reviewer: Person, key: Key) -> Review | None:
             house.types,
             issuer=house.endpoints.issuer,
             scopes=house.scopes,
+            interactions=loaded.interactions,
         ),
-        decidable=_is_decidable(loaded.held, house.clock.now()) and not voted and not own,
+        decidable=(
+            eligible and not voted and not own and _is_decidable(loaded.held, house.clock.now())
+        ),
+        eligible=eligible,
         voted=voted,
         own=own,
     )
@@ -136,6 +155,8 @@ async def decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteRe
 
 
 def _obstacle(seen: Review, vote: Vote, now: datetime) -> Obstacle | None:
+    if not seen.eligible:
+        return Obstacle.UNKNOWN
     if seen.own:
         return Obstacle.OWN_REQUEST
     if seen.voted:
@@ -203,10 +224,12 @@ async def _apply(
                     "granted": None if granted is None else granted.to_json(),
                 },
             ),
+            *(memory_row(house, seen.loaded, to, reviewer.id) if isinstance(to, Approved) else ()),
         ),
     )
     match await house.store.apply(change):
         case Applied(current=current):
+            await _remember_refusals(house, seen.loaded, to)
             return Counted(to if to is not None else (current or held).state)
         case Superseded(lost=CastVote()):
             return NotCounted(Obstacle.VOTED)
@@ -216,16 +239,30 @@ async def _apply(
             return NotCounted(Obstacle.CLOSED)
 
 
+async def _remember_refusals(house: House, loaded: Loaded, to: State | None) -> None:
+    """Whoever asks for the same again is slowed down, until somebody says yes (EXT-QUEUE-05)."""
+    snapshot = loaded.snapshot
+    what = essence(snapshot.client, snapshot.subject, snapshot.asked, house.types)
+    if isinstance(to, Denied):
+        await house.store.note_refusal(what, at=house.clock.now())
+    elif isinstance(to, Approved):
+        await house.store.forget_refusals(what)
+
+
 async def _still_counts(house: House, ballot: Ballot, loaded: Loaded) -> bool:
     person = await house.store.find_person(PersonId(ballot.voter))
     return person is not None and person.enabled and person.id not in await _owners(house, loaded)
 
 
 async def _owners(house: House, loaded: Loaded) -> frozenset[str | None]:
-    """Who answers for the client: when it asked, and by its registration now (EXT-DECIDE-03)."""
+    """Whose own request it is: the resource owner's, and that of whoever answers for the
+    client, when it asked and by its registration now (EXT-DECIDE-03, SEC-UI-20).
+    """
     snapshot = loaded.snapshot
     client = await house.store.find_client(snapshot.client)
-    return frozenset({snapshot.client_owner, None if client is None else client.owner})
+    return frozenset(
+        {snapshot.person, snapshot.client_owner, None if client is None else client.owner}
+    )
 
 
 def _outcome(decision: Undecided | Grant | Refuse, now: datetime) -> tuple[Event, State | None]:

@@ -1,23 +1,43 @@
 """What every act is given: the parts of the house, wired once at the start."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+from cryptography import x509
 
 from abeyance.access.details import DetailsTypes
-from abeyance.keys import Keys
+from abeyance.acts.published_keys import PublishedKeys
+from abeyance.keys import KeyRing
 from abeyance.oauth.metadata import Endpoints
+from abeyance.oauth.openid import OpenId
+from abeyance.oauth.success import Lives
+from abeyance.outbound.caller import Outside
+from abeyance.outbound.mail import Mailer
+from abeyance.parties.client import Client, ClientId
+from abeyance.parties.trust import Trust
+from abeyance.pending.interaction import Step
+from abeyance.pending.quota import Quota
 from abeyance.policy.decider import Decider
+from abeyance.policy.steps import OperatorStep
 from abeyance.proofs.nonce import Nonces
-from abeyance.store.ports import Store
+from abeyance.store.ports import Retention, Store
+from abeyance.volatile.answering import Answering
 from abeyance.volatile.clocks import PollClocks
 from abeyance.volatile.counters import Counters
+from abeyance.volatile.digests import Digests
 from abeyance.volatile.limits import Backoff, Buckets
 from abeyance.volatile.once import Once
 from abeyance.volatile.replay import ReplayMemory
+from abeyance.volatile.seats import Seats
 from abeyance.volatile.waiters import Waiters
 from abeyance.wire.form import Form
+from abeyance.wire.secret import Secret
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
 
 
 class Clock(Protocol):
@@ -25,16 +45,46 @@ class Clock(Protocol):
 
     def now(self) -> datetime: ...
     def tick(self) -> float: ...
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Call it on the event loop when so many seconds have passed, unless it is cancelled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The lifetimes and bounds that acts need, from the settings."""
+    """The lifetimes and bounds that acts need, from the settings.
 
-    access_token: timedelta
+    `authorization`: how long a person may take from the request to the answer.
+    `pushed`: for how long a pushed request can be opened; `require_pushed` and
+    `require_signed`: authorization requests of every client must be.
+    `refresh_grace`: how long a spent refresh token is answered with its successor.
+    `refresh_deferral` and `stale_with_any_end` are those of readings 7 and 18.
+    """
+
+    lives: Lives
+    code: timedelta
+    authorization: timedelta
+    pushed: timedelta
+    device: timedelta  # the life of a device code; none is given out where it is nothing
+    device_denies: bool  # at once, where a review is needed and the client cannot be deferred
+    refresh_grace: timedelta
+    refresh_deferral: bool
+    stale_with_any_end: bool
+    sessions_run_out: bool  # by themselves; those of a host application do not
+    waiting: timedelta  # a person who must agree first, and no rule says how long
+    interval: timedelta
     approval: timedelta
-    open_requests: int  # of one client
+    open_requests: Quota
+    cool_down: timedelta  # after the second refusal of the same
     require_nonce: bool
+    require_pushed: bool
+    require_signed: bool
+    interaction_profile: bool  # reading 27
+    interaction: timedelta  # the life of the address of a step, for those who are told
+    fapi: bool  # the FAPI 2.0 Security Profile is on
+    notice_details: bool  # notices say who asks for what
+    long_poll: timedelta  # the longest that a poll is held; none where it is nothing
+    retention: Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +93,34 @@ class Limits:
 
     failures: Backoff  # failed client authentications, by (client, address) and by address
     creations: Buckets  # first requests, by client
+    authorizations: Buckets  # authorization requests, by address
+    registrations: Buckets  # of clients that register by themselves, by address
     sign_ins: Backoff  # failed sign-ins, by account and by address
+    devices: Buckets  # device authorization requests, by public client and address
+    guesses: Backoff  # wrong user codes, by account and by address
+    session_guesses: Backoff  # the same, by browser session
+    guessing: Buckets  # wrong user codes in all, before there is an alarm
+    held: Seats  # polls that are held, by client
+    notices: Buckets  # that something waits, by reviewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """Where notices go by webhook; `outside` is the way there. `secret` as Standard Webhooks
+    writes it.
+    """
+
+    url: str
+    secret: Secret
+    outside: Outside
+
+
+class Documents(Protocol):
+    """Clients whose id is the address of a document about them (OAUTH-CIMD-01)."""
+
+    async def find(self, house: "House", client: ClientId) -> Client | None:
+        """The client as its document says, brought into the store. Raises `TooManyRequests`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +130,13 @@ class House:
     endpoints: Endpoints
     store: Store
     types: DetailsTypes
-    scopes: Mapping[str, str]
+    scopes: Mapping[str, str]  # to their meaning, as the resources
+    resources: Mapping[str, str]
     decider: Decider
-    keys: Keys
+    trust: Trust
+    steps: Mapping[str, Step]
+    operator_steps: Mapping[str, OperatorStep]
+    keys: KeyRing
     nonces: Nonces
     clock: Clock
     random: Callable[[int], bytes]
@@ -64,8 +145,34 @@ class House:
     limits: Limits
     reported: Once
     waiters: Waiters
+    answering: Answering
+    outside: Outside
+    mailer: Mailer | None  # notices to people go by mail
+    hook: Hook | None  # and to a system of the operator's
+    digests: Digests
+    client_keys: PublishedKeys
+    issuer_keys: PublishedKeys
+    documents: Documents | None  # where client ID metadata documents are taken
     counters: Counters
     terms: Terms
+    algorithms: frozenset[str]  # by which clients may sign what they send
+    openid: OpenId | None  # OpenID Connect, where it is switched on
+    authorities: tuple[x509.Certificate, ...] = ()  # that may vouch for clients
+
+
+Gone: TypeAlias = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Wait:
+    """A caller would wait so many `seconds` for a better answer (RFC 7240 §4.3).
+
+    `gone` returns when nobody listens any more. `applied`: for how long it was held at most.
+    """
+
+    seconds: int
+    gone: Gone
+    applied: int | None = None
 
 
 @dataclass(slots=True)
@@ -73,7 +180,9 @@ class ClientRequest:
     """A back-channel request after transport checks: fields as received, form decoded.
 
     `url` is our public URL of the endpoint (from the settings, never from the
-    request); `address` the peer's, for limits only.
+    request); `address` the peer's, for limits only. `sent`: to be called when the answer
+    has been handed to the network, or never will be. `certificate`: the DER of the one that
+    was shown; empty: what was shown is not to be used.
     """
 
     url: str
@@ -81,3 +190,6 @@ class ClientRequest:
     dpop: tuple[bytes, ...]
     form: Form
     address: str
+    certificate: bytes | None = None
+    wait: Wait | None = None
+    sent: Callable[[], None] | None = None

@@ -4,17 +4,19 @@ Plain ASGI, because the token endpoint is polled: a framework in front of it
 costs more than the answer.
 """
 
+import itertools
 import os
 import re
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from abeyance.acts.house import ClientRequest
+from abeyance.acts.house import ClientRequest, Wait
 from abeyance.faces.render import render_error
 from abeyance.store.ports import StoreAway
 from abeyance.wire import names
@@ -28,6 +30,7 @@ from abeyance.wire.errors import (
     WrongMethod,
 )
 from abeyance.wire.form import parse_form
+from abeyance.wire.prefer import parse_wait
 from abeyance.wire.reply import Reply
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -35,6 +38,7 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CERTIFICATE: Final = "abeyance.certificate"  # in the scope; see `certificates.py`
 MAX_BODY: Final = 64 * 1024
 _FRAMES: Final = 12  # of a fault that is logged, the innermost
 _FORM: Final = b"application/x-www-form-urlencoded"
@@ -42,6 +46,9 @@ _FORM_WITH_CHARSET = re.compile(
     rb"application/x-www-form-urlencoded[ \t]*;[ \t]*charset=\"?utf-8\"?[ \t]*", re.IGNORECASE
 )
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
+# A name for the log, not a secret: drawing one for each answer would cost a system call.
+_PROCESS = os.urandom(4).hex().encode()
+_ANSWERS = itertools.count()
 # No parameter of ours is ever read from a query; one that stands there is told
 # off, since queries end in logs (OAUTH-PARAM-06).
 _NAMES: Final = frozenset(
@@ -80,6 +87,7 @@ async def read_request(scope: Scope, receive: Receive, url: str) -> ClientReques
         raise WrongMethod("POST")
     authorization: tuple[bytes, ...] = ()
     dpop: tuple[bytes, ...] = ()
+    prefer: tuple[bytes, ...] = ()
     content_types = 0
     content_type = b""
     for name, value in scope["headers"]:
@@ -90,6 +98,8 @@ async def read_request(scope: Scope, receive: Receive, url: str) -> ClientReques
             authorization += (value,)
         elif name == b"dpop":
             dpop += (value,)
+        elif name == b"prefer":
+            prefer += (value,)
         elif name == b"content-encoding":
             raise EncodedBody("The body must not be encoded")
         elif name == b"content-length" and value.isdigit() and int(value) > MAX_BODY:
@@ -103,16 +113,26 @@ async def read_request(scope: Scope, receive: Receive, url: str) -> ClientReques
     if scope["query_string"]:
         _check_query(scope["query_string"])
     client = scope.get("client")
+    seconds = parse_wait(prefer) if prefer else None
     return ClientRequest(
         url=url,
         authorization=authorization,
         dpop=dpop,
-        form=parse_form(await _read_body(receive)),
+        form=parse_form(await read_body(receive)),
         address="" if client is None else client[0],
+        certificate=scope.get(CERTIFICATE),
+        wait=None if seconds is None else Wait(seconds, partial(until_gone, receive)),
     )
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def until_gone(receive: Receive) -> None:
+    """Return when the caller has gone away. The body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body, bounded. Raises `BodyTooLarge`, `Disconnected`."""
     body = b""
     while True:
         message = await receive()
@@ -147,8 +167,10 @@ class BackChannel:
         self._fixed = json_fields(https=url.startswith("https:"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request: ClientRequest | None = None
         try:
-            reply = await self._answer(await read_request(scope, receive, self._url))
+            request = await read_request(scope, receive, self._url)
+            reply = await self._answer(request)
         except OAuthError as error:
             reply = render_error(error)
         except StoreAway:
@@ -158,7 +180,11 @@ class BackChannel:
         except Exception as fault:
             log_fault(fault)
             reply = render_error(ServerError())
-        await send_reply(scope, send, reply, self._fixed)
+        try:
+            await send_reply(scope, send, reply, self._fixed)
+        finally:
+            if request is not None and request.sent is not None:
+                request.sent()
 
 
 async def send_reply(
@@ -182,7 +208,7 @@ def request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return os.urandom(8).hex().encode()
+    return b"%s%08x" % (_PROCESS, next(_ANSWERS))
 
 
 def log_fault(fault: Exception) -> None:

@@ -218,6 +218,7 @@ async def _serve(
         server = _Server(
             make_config(wrap(app)),
             lambda: ready(Running(settings, house, address, welcome, server)),
+            house.waiters.close,
         )
         await server.serve(sockets=[listener])
 
@@ -232,7 +233,7 @@ def make_config(app: Any) -> uvicorn.Config:
         lifespan="off",
         log_config=None,
         access_log=False,  # it would have queries in it (SEC-TOK-14)
-        proxy_headers=False,  # nobody speaks for another address (SEC-OPS-07)
+        proxy_headers=False,  # `proxies` believes those that are named (SEC-OPS-07)
         server_header=False,
         date_header=False,
         backlog=BACKLOG,
@@ -242,15 +243,25 @@ def make_config(app: Any) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it answers and leaves the end of the process to us."""
+    """uvicorn's server, which tells when it answers and when it stops, and leaves the end of
+    the process to us.
+    """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Polls that are held would be waited for (EXT-WAIT-05).
+        self._stopping()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -13,15 +13,30 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from abeyance.access.details import DetailsTypes
 from abeyance.access.resources import parse_resources
 from abeyance.access.scope import Scope
+from abeyance.oauth.metadata import Endpoints
+from abeyance.oauth.openid import USERINFO_MEANING, OpenId
 from abeyance.parties.client import Client
 from abeyance.parties.person import Person
+from abeyance.parties.trust import Trust
+from abeyance.pending.interaction import Step
+from abeyance.pending.quota import Quota
 from abeyance.policy.decider import Decider
+from abeyance.policy.steps import OperatorStep
+from abeyance.server.admin import scopes as admin
+from abeyance.server.proxies import Network
+from abeyance.server.settings_fapi import check_file
 from abeyance.server.settings_file import File, LimitsTable
+from abeyance.server.settings_interactions import read_steps
+from abeyance.server.settings_mtls import Mtls, read_mtls
+from abeyance.server.settings_notices import Notices, read_notices
+from abeyance.server.settings_openid import identity_scopes, read_openid
+from abeyance.server.settings_outbound import Outbound, read_outbound
 from abeyance.server.settings_parties import (
     Known,
     check_scope,
@@ -30,8 +45,11 @@ from abeyance.server.settings_parties import (
     read_people,
 )
 from abeyance.server.settings_policy import Lifetimes as Lifetimes
-from abeyance.server.settings_policy import read_lifetimes, read_policy, read_types
+from abeyance.server.settings_policy import importable, read_lifetimes, read_policy, read_types
+from abeyance.server.settings_registration import RegistrationTerms, read_registration
+from abeyance.server.settings_retention import read_retention
 from abeyance.server.settings_sources import Sources, gather
+from abeyance.server.settings_trust import read_trust
 from abeyance.server.settings_values import Caution as Caution
 from abeyance.server.settings_values import ConfigurationError as ConfigurationError
 from abeyance.server.settings_values import Listen as Listen
@@ -39,8 +57,12 @@ from abeyance.server.settings_values import (
     is_loopback,
     parse_issuer,
     parse_listen,
+    parse_proxy,
 )
+from abeyance.store.ports import Retention
 from abeyance.wire.errors import InvalidTarget
+
+MOST_HELD_POLLS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +75,11 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    open_requests_per_client: int
+    open_requests: Quota
     creations_per_second: float
     creations_burst: int
+    held_polls: int  # in all; 0: none is held
+    held_polls_per_client: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +88,28 @@ class Settings:
 
     issuer: str
     listen: Listen
+    trusted_proxies: tuple[Network, ...]
     debug: bool
     demo: bool
     data: Path
     store: Store
     lifetimes: Lifetimes
     limits: Limits
+    retention: Retention
+    outbound: Outbound
+    notices: Notices
+    registration: RegistrationTerms
     require_nonce: bool
+    first_party_apps: bool
+    device_authorization: bool
+    device_without_deferral: str
+    require_pushed: bool
+    require_signed: bool
+    interaction_profile: bool
+    refresh_deferral: bool
+    stale_with_any_end: bool
+    steps: Mapping[str, Step]
+    operator_steps: Mapping[str, OperatorStep]
     scopes: Mapping[str, str]  # name to meaning
     default_scope: Scope
     resources: Mapping[str, str]  # registered URI to meaning
@@ -78,6 +117,11 @@ class Settings:
     people: tuple[Person, ...]
     clients: tuple[Client, ...]
     decider: Decider
+    trust: Trust
+    fapi: bool  # the FAPI 2.0 Security Profile is on
+    mtls: Mtls | None  # certificates of clients, where they are looked at
+    openid: OpenId | None  # OpenID Connect, where it is switched on
+    known: Known  # what a client that is registered later may refer to
     warnings: tuple[Caution, ...]
 
     def __repr__(self) -> str:
@@ -107,36 +151,72 @@ def load_settings(
         for name in sources.secrets_in_environment
     ]
     listen = parse_listen("server.listen", told.server.listen)
-    scopes, resources = _read_scopes(told), _read_resources(told)
+    issuer = _read_issuer(told, listen)
+    scopes, resources = _read_scopes(told), _read_resources(told, issuer)
     types = read_types(told, sources)
+    loopback = listen.is_loopback() and is_loopback(_host(issuer))
+    outbound = read_outbound(told.outbound, sources, issuer, loopback=loopback)
     people = read_people(told, sources)
+    with importable(told, sources):
+        steps = read_steps(told)
     known = Known(
         sources=sources,
         scopes=scopes,
         resources=resources,
         types=types,
         people={person.id: person for person in people},
+        steps=steps.steps,
         default_scope=check_scope("default_scope", told.default_scope, scopes),
+        openid=read_openid(told, warnings),
+        userinfo=Endpoints(issuer).userinfo,
+        reach=outbound.reach,
+        fapi=told.profile is not None,
+        mtls=told.mtls.enabled,
         warnings=warnings,
     )
     lifetimes = read_lifetimes(told)
+    if told.profile is not None:
+        check_file(told, lifetimes.code)
+    decider = read_policy(told, known, lifetimes)
     settings = Settings(
-        issuer=_read_issuer(told, listen),
+        issuer=issuer,
         listen=listen,
+        trusted_proxies=tuple(
+            parse_proxy("server.trusted_proxies", text) for text in told.server.trusted_proxies
+        ),
         debug=told.server.debug,
         demo=demo,
         data=sources.resolve("data", told.data),
         store=_read_store(told, sources),
         lifetimes=lifetimes,
         limits=_read_limits(told.limits),
+        retention=read_retention(told, lifetimes, decider),
+        outbound=outbound,
+        notices=read_notices(told.notices, sources),
+        registration=read_registration(told.registration, known),
         require_nonce=told.dpop.require_nonce,
+        first_party_apps=told.first_party_apps,
+        device_authorization=told.device_authorization,
+        device_without_deferral=told.device_without_deferral,
+        fapi=told.profile is not None,
+        require_pushed=told.require_pushed_authorization_requests or told.profile is not None,
+        require_signed=told.require_signed_request_object,
+        interaction_profile=told.interaction_profile,
+        refresh_deferral=told.refresh_deferral,
+        stale_with_any_end=told.stale_session == "any",
+        steps=steps.steps,
+        operator_steps=steps.operators,
         scopes=scopes,
         default_scope=known.default_scope,
         resources=resources,
         types=types,
         people=people,
         clients=read_clients(told, known),
-        decider=read_policy(told, known, lifetimes),
+        decider=decider,
+        trust=read_trust(told, known, issuer),
+        mtls=read_mtls(told, sources, warnings),
+        openid=known.openid,
+        known=known,
         warnings=tuple(known.warnings),
     )
     _check_secure(settings)
@@ -188,11 +268,25 @@ def _read_store(told: File, sources: Sources) -> Store:
 
 
 def _read_limits(table: LimitsTable) -> Limits:
-    for name in ("open_requests_per_client", "creations_per_second", "creations_burst"):
+    for name in (
+        "open_requests_per_client", "open_requests_per_person", "open_requests_per_reviewer",
+        "creations_per_second", "creations_burst",
+    ):  # fmt: skip
         if not 0 < getattr(table, name) < 1e9:
             raise ConfigurationError(f"limits.{name}", "is out of range", "Use 1 or more.")
+    for name, least in (("held_polls", 0), ("held_polls_per_client", 1)):
+        if not least <= getattr(table, name) <= MOST_HELD_POLLS:
+            raise ConfigurationError(
+                f"limits.{name}", "is out of range", f"Use {least} to {MOST_HELD_POLLS:,}."
+            )
     return Limits(
-        open_requests_per_client=table.open_requests_per_client,
+        held_polls=table.held_polls,
+        held_polls_per_client=table.held_polls_per_client,
+        open_requests=Quota(
+            client=table.open_requests_per_client,
+            person=table.open_requests_per_person,
+            reviewer=table.open_requests_per_reviewer,
+        ),
         creations_per_second=table.creations_per_second,
         creations_burst=table.creations_burst,
     )
@@ -202,10 +296,14 @@ def _read_scopes(told: File) -> Mapping[str, str]:
     for name, meaning in told.scopes.items():
         check_scope_token(f"scopes[{name}]", name)
         _check_meaning(f"scopes[{name}]", meaning)
-    return told.scopes
+        if name in admin.SCOPES:
+            raise ConfigurationError(
+                f"scopes[{name}]", "is a scope of the admin API", "Leave it out: it is there."
+            )
+    return {**identity_scopes(told), **told.scopes, **admin.SCOPES}
 
 
-def _read_resources(told: File) -> Mapping[str, str]:
+def _read_resources(told: File, issuer: str) -> Mapping[str, str]:
     for uri, meaning in told.resources.items():
         try:
             parse_resources((uri,))
@@ -216,7 +314,18 @@ def _read_resources(told: File) -> Mapping[str, str]:
                 'Write it as "https://api.example.com".',
             ) from None
         _check_meaning(f"resources[{uri}]", meaning)
-    return told.resources
+        for ours, what in (
+            (Endpoints(issuer).admin, "the admin API"),
+            (Endpoints(issuer).userinfo, "the UserInfo endpoint"),
+        ):
+            if uri == ours:
+                raise ConfigurationError(
+                    f"resources[{uri}]", f"is {what}", "Leave it out: it is there."
+                )
+    resources = {**told.resources, Endpoints(issuer).admin: admin.MEANING}
+    if told.openid.enabled:
+        resources[Endpoints(issuer).userinfo] = USERINFO_MEANING
+    return resources
 
 
 def _check_meaning(key: str, meaning: str) -> None:

@@ -11,22 +11,36 @@ from abeyance.wire.strict_json import JsonObject, NotStrictJson, parse_json_obje
 def parse_client_keys(
     key: str, table: ClientTable, sources: Sources, warnings: list[Caution]
 ) -> KeySet | None:
-    """Read `jwks` or `jwks_file` and check `token_endpoint_auth_signing_alg`."""
-    alg = table.token_endpoint_auth_signing_alg
-    if alg is not None and alg not in SIGNING_ALGORITHMS:
-        known = sorted(SIGNING_ALGORITHMS)
-        raise ConfigurationError(
-            f"{key}.token_endpoint_auth_signing_alg",
-            "is not an algorithm that assertions may use",
-            did_you_mean(alg, known, f"Choose one of {', '.join(known)}."),
-        )
-    if table.jwks is not None and table.jwks_file is not None:
+    """Read `jwks` or `jwks_file` and check the algorithms that its keys are for."""
+    for name, alg in (
+        ("token_endpoint_auth_signing_alg", table.token_endpoint_auth_signing_alg),
+        ("request_object_signing_alg", table.request_object_signing_alg),
+    ):
+        if alg is not None and alg not in SIGNING_ALGORITHMS:
+            known = sorted(SIGNING_ALGORITHMS)
+            raise ConfigurationError(
+                f"{key}.{name}",
+                "is not an algorithm that a client may sign with",
+                did_you_mean(alg, known, f"Choose one of {', '.join(known)}."),
+            )
+    return parse_keys(key, table.jwks, table.jwks_file, sources, warnings)
+
+
+def parse_keys(
+    key: str,
+    jwks: JsonObject | None,
+    jwks_file: str | None,
+    sources: Sources,
+    warnings: list[Caution],
+) -> KeySet | None:
+    """Read public keys that stand inline or in a file."""
+    if jwks is not None and jwks_file is not None:
         raise ConfigurationError(f"{key}.jwks", "is given twice", "Leave out jwks_file.")
-    if table.jwks is not None:
-        return _parse(f"{key}.jwks", table.jwks, warnings)
-    if table.jwks_file is not None:
+    if jwks is not None:
+        return _parse(f"{key}.jwks", jwks, warnings)
+    if jwks_file is not None:
         said = f"{key}.jwks_file"
-        text = read_file(said, sources.resolve(said, table.jwks_file))
+        text = read_file(said, sources.resolve(said, jwks_file))
         try:
             return _parse(said, parse_json_object(text), warnings)
         except NotStrictJson as error:

@@ -3,7 +3,7 @@
 import importlib.metadata
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from abeyance.policy.callables import NotLoaded, load, load_decider
 from abeyance.policy.decider import Decider, Defer, Deny, Issue, Verdict
 from abeyance.policy.rules import BadRule, Rule, Rules
 from abeyance.server.settings_file import File, RuleTable
+from abeyance.server.settings_interactions import read_interaction_plan
 from abeyance.server.settings_parties import Known
 from abeyance.server.settings_sources import Sources, did_you_mean
 from abeyance.server.settings_values import (
@@ -34,12 +35,32 @@ LONGEST_APPROVAL: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
-    """`waiting`: how long a client may poll. `approval`: how long an approval holds."""
+    """`waiting`: how long a client may poll. `approval`: how long an approval holds.
+
+    `authorization`: how long a person may take to answer an authorization request.
+    `pushed`: for how long one that was pushed can be opened.
+    `device`: of a device code and its user code.
+    `refresh`: how long a family of refresh tokens may live, `refresh_idle` unused.
+    `long_poll`: how long a poll may be held. `interaction`: how long the address of a step
+    lives, where its client is told so.
+    `cool_down`: after the second refusal of the same; zero turns it off.
+    """
 
     access_token: timedelta
+    code: timedelta
+    authorization: timedelta
+    pushed: timedelta
+    device: timedelta
+    refresh_idle: timedelta
+    refresh: timedelta
+    refresh_grace: timedelta
     waiting: timedelta
     interval: timedelta
+    long_poll: timedelta
+    interaction: timedelta
     approval: timedelta
+    id_jag: timedelta
+    cool_down: timedelta
 
 
 def read_lifetimes(told: File) -> Lifetimes:
@@ -57,15 +78,42 @@ def read_lifetimes(told: File) -> Lifetimes:
             at_least=SECOND,
             at_most=timedelta(hours=1),
         ),
+        code=_of_lifetimes(told, "code", at_most=timedelta(minutes=10)),
+        authorization=_of_lifetimes(told, "authorization", at_most=timedelta(hours=1)),
+        pushed=_of_lifetimes(
+            told, "pushed", at_least=timedelta(seconds=5), at_most=timedelta(seconds=599)
+        ),
+        device=_of_lifetimes(
+            told, "device", at_least=timedelta(minutes=2), at_most=timedelta(minutes=30)
+        ),
+        refresh_idle=_of_lifetimes(told, "refresh_idle", at_most=timedelta(days=90)),
+        refresh=_of_lifetimes(told, "refresh", at_most=timedelta(days=365)),
+        refresh_grace=_of_lifetimes(
+            told, "refresh_grace", at_least=timedelta(), at_most=timedelta(seconds=60)
+        ),
         waiting=waiting,
         interval=interval,
+        # Proxies and clients give up at half a minute (EXT-WAIT-01).
+        long_poll=_of_lifetimes(told, "long_poll", at_most=timedelta(seconds=30)),
+        interaction=_of_lifetimes(told, "interaction", at_most=LONGEST_WAITING),
         approval=parse_bounded(
             "lifetimes.approval",
             told.lifetimes.approval,
             at_least=SECOND,
             at_most=LONGEST_APPROVAL,
         ),
+        id_jag=_of_lifetimes(told, "id_jag", at_most=timedelta(minutes=10)),
+        cool_down=_of_lifetimes(
+            told, "cool_down", at_least=timedelta(), at_most=timedelta(hours=24)
+        ),
     )
+
+
+def _of_lifetimes(
+    told: File, name: str, *, at_most: timedelta, at_least: timedelta = SECOND
+) -> timedelta:
+    text: str = getattr(told.lifetimes, name)
+    return parse_bounded(f"lifetimes.{name}", text, at_least=at_least, at_most=at_most)
 
 
 def _check_time_to_poll(key: str, interval: timedelta, waiting: timedelta) -> None:
@@ -85,10 +133,14 @@ _TYPE_MEMBERS: Final = (
 )  # fmt: skip
 
 
+def importable(told: File, sources: Sources) -> AbstractContextManager[None]:
+    """Let `module:name` find modules in `python_path`, behind everything installed."""
+    return _importable([sources.resolve("python_path", each) for each in told.python_path])
+
+
 def read_types(told: File, sources: Sources) -> DetailsTypes:
     types: list[DetailsType] = []
-    folders = [sources.resolve("python_path", folder) for folder in told.python_path]
-    with _importable(folders):
+    with importable(told, sources):
         for index, name in enumerate(told.authorization_details_types):
             key = f"authorization_details_types[{index}]"
             found = _load_type(key, name)
@@ -139,7 +191,6 @@ def _check_type(key: str, found: object) -> DetailsType:
 
 @contextmanager
 def _importable(folders: Sequence[Path]) -> Iterator[None]:
-    """Let `module:name` find modules in these folders, behind everything installed."""
     added = [str(folder) for folder in folders if str(folder) not in sys.path]
     sys.path.extend(added)
     try:
@@ -162,7 +213,7 @@ def read_policy(told: File, known: Known, lifetimes: Lifetimes) -> Decider:
             "policy", "stands beside [[rules]]", "Keep one of them: policy takes the rules' place."
         )
     try:
-        with _importable([known.sources.resolve("python_path", each) for each in told.python_path]):
+        with importable(told, known.sources):
             return load_decider(told.policy)
     except NotLoaded as error:
         raise ConfigurationError(
@@ -180,11 +231,17 @@ def _read_rules(tables: Sequence[RuleTable], known: Known, lifetimes: Lifetimes)
         ) from None
 
 
+_OF_DEFERRAL: Final = (
+    "reviewers", "interval", "lifetime", "approval_lifetime", "remember", "interaction",
+    "interactions", "interaction_people",
+)  # fmt: skip
+
+
 def _read_verdict(table: RuleTable, known: Known, lifetimes: Lifetimes) -> Verdict:
     key = f"rules[{table.name}]"
     if table.then != "defer":
-        for name in ("reviewers", "interval", "lifetime", "approval_lifetime"):
-            if getattr(table, name) is not None:
+        for name in _OF_DEFERRAL:
+            if getattr(table, name) not in (None, []):
                 raise ConfigurationError(
                     f"{key}.{name}",
                     f'has no use with then = "{table.then}"',
@@ -220,6 +277,9 @@ def _read_verdict(table: RuleTable, known: Known, lifetimes: Lifetimes) -> Verdi
             lifetimes.approval,
             LONGEST_APPROVAL,
         ),
+        interaction=read_interaction_plan(key, table, known),
+        collapse_outcome=table.collapse_outcome,
+        remember=table.remember is True,
     )
 
 

@@ -35,12 +35,14 @@ _NAME = re.compile(r"[^A-Za-z0-9]+")
 class Sources:
     """The settings as one tree, and which folder relative paths start from.
 
+    `elsewhere`: keys whose value does not come from the file, and whence it came.
     `secrets_in_environment`: keys whose secret value itself came by a variable.
     """
 
     tree: dict[str, Any]
     base: Path
-    elsewhere: set[str] = field(default_factory=set)
+    file: Path | None = None
+    elsewhere: dict[str, str] = field(default_factory=dict)
     secrets_in_environment: list[str] = field(default_factory=list)
 
     def resolve(self, key: str, path: str) -> Path:
@@ -62,7 +64,7 @@ def gather(
     tree = _read_toml(file) if file else {}
     # Names are checked before a variable or flag is laid over them, so that it finds its place.
     _check_names(tree, File, "")
-    sources = Sources(tree, base=file.resolve().parent if file else Path.cwd())
+    sources = Sources(tree, base=file.resolve().parent if file else Path.cwd(), file=file)
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in _OTHERS and not _NOT_OURS.fullmatch(name):
             steps = name.removeprefix(PREFIX).lower().split("__")
@@ -186,7 +188,7 @@ def _lay_over(
     elif from_environment and name in SECRETS:
         sources.secrets_in_environment.append(said)
     tree[name] = _from_text(said, text, kinds[name])
-    sources.elsewhere.add(key)
+    sources.elsewhere[key] = f"environment {said}" if from_environment else "flag"
 
 
 def _like(name: str, said: str) -> str:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from abeyance.server.proxies import Network
+
 _UNITS: Final = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -116,6 +118,26 @@ def parse_listen(key: str, text: str) -> Listen:
     if int(port) > 65535:
         raise ConfigurationError(key, "has no such port", "Choose a port up to 65535.")
     return Listen(bare, int(port))
+
+
+def parse_proxy(key: str, text: str) -> Network:
+    """Parse the address of a proxy, or the network of several."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ConfigurationError(
+            key,
+            f"{text!r} is neither an address nor a network",
+            'Write "10.0.0.1", or "10.0.0.0/8" with zeros behind its 8 bits.',
+        ) from None
+    if not network.prefixlen:
+        raise ConfigurationError(
+            key, f"{text!r} is everybody, who could then say to be anybody", "Name the proxies."
+        )
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None:
+        raise ConfigurationError(key, f"{text!r} is IPv4 in IPv6", f'Write it as "{mapped}".')
+    return network
 
 
 def parse_issuer(key: str, text: str) -> str:

@@ -3,13 +3,15 @@
 import hashlib
 from typing import Final
 
+from abeyance.acts.house import House
 from abeyance.faces import render_error
+from abeyance.proofs.jwk import render_jwks
 from abeyance.server.http import HSTS, JSON, Receive, Scope, Send, json_fields, send_reply
 from abeyance.wire.errors import WrongMethod
 from abeyance.wire.reply import Reply, render_json
 from abeyance.wire.strict_json import JsonObject
 
-MAX_AGE: Final = 300  # seconds
+MAX_AGE: Final = 300  # seconds; `keys.rotating` counts on it (OAUTH-META-08)
 
 
 class Document:
@@ -39,3 +41,21 @@ class Document:
         else:
             # The server drops the body of an answer to HEAD and keeps its length.
             await send_reply(scope, send, Reply(200, self._body), self._fixed)
+
+
+class KeySetDocument:
+    """The published keys: as above, made anew when they change (OAUTH-META-06 to -08)."""
+
+    __slots__ = ("_document", "_house", "_https", "_keys")
+
+    def __init__(self, house: House, *, https: bool) -> None:
+        self._house = house
+        self._https = https
+        self._keys = house.keys.published
+        self._document = Document(render_jwks(self._keys), https=https)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        keys = self._house.keys.published
+        if keys is not self._keys:
+            self._keys, self._document = keys, Document(render_jwks(keys), https=self._https)
+        await self._document(scope, receive, send)

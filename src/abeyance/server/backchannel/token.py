@@ -1,6 +1,7 @@
 """The token endpoint: originating grants and polls through one door (RFC 6749 §3.2)."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -8,16 +9,30 @@ from abeyance.acts.admit import authenticate
 from abeyance.acts.ask import ask
 from abeyance.acts.collect import collect
 from abeyance.acts.house import ClientRequest, House
-from abeyance.faces import DEFERRAL, Face, render_answer, render_opened, render_success
+from abeyance.acts.interact import invite
+from abeyance.acts.poll_device import poll_device
+from abeyance.faces import (
+    DEFERRAL,
+    DEVICE,
+    Face,
+    note_wait,
+    render_answer,
+    render_deferred,
+    render_interaction,
+    render_success,
+)
 from abeyance.grants import GRANTS
-from abeyance.pending.judging import Refused, StillPending
-from abeyance.pending.opening import Opened
+from abeyance.pending.interaction import Invitation
+from abeyance.pending.judging import InteractionRequired, Refused, StillPending, answer_to
+from abeyance.pending.opening import Deferred
 from abeyance.server.http import BackChannel
 from abeyance.wire import names
 from abeyance.wire.errors import InvalidRequest, UnsupportedGrantType
 from abeyance.wire.reply import Reply
 
 FACES: Final[Mapping[str, Face]] = MappingProxyType({DEFERRAL.grant_type: DEFERRAL})
+# Of grants that are polled before there is a request.
+OWN_FACES: Final[Mapping[str, Face]] = MappingProxyType({DEVICE.grant_type: DEVICE})
 
 
 def token_endpoint(house: House) -> BackChannel:
@@ -32,14 +47,31 @@ def token_endpoint(house: House) -> BackChannel:
         if face is not None:
             collected = await collect(house, request, caller, face)
             if isinstance(collected, StillPending | Refused):
-                return render_answer(face, collected)
-            return render_success(collected)
+                reply = render_answer(face, collected)
+            elif isinstance(collected, InteractionRequired):
+                reply = render_interaction(face, collected.bound, invite(house, collected))
+            else:
+                reply = render_success(collected)
+            return reply if request.wait is None else note_wait(reply, request.wait.applied)
         grant = GRANTS.get(grant_type)
         if grant is None:
             raise UnsupportedGrantType("The grant type is not supported")
-        asked = await ask(house, request, caller, grant)
-        if isinstance(asked, Opened):
-            return render_opened(DEFERRAL, asked, house.clock.now())
+        own = OWN_FACES.get(grant_type)
+        if own is None:
+            asked = await ask(house, request, caller, grant)
+        else:
+            polled = await poll_device(house, request, caller, own, grant)
+            if isinstance(polled, StillPending | Refused):
+                return render_answer(own, polled)
+            asked = polled
+        if isinstance(asked, Deferred):
+            request.sent = partial(house.answering.end, asked.held.key)
+            return render_deferred(DEFERRAL, asked, house.clock.now(), _invitation(house, asked))
         return render_success(asked)
 
     return BackChannel(house.endpoints.token, answer)
+
+
+def _invitation(house: House, deferred: Deferred) -> Invitation | None:
+    answer = answer_to(deferred.held, house.clock.now())
+    return invite(house, answer) if isinstance(answer, InteractionRequired) else None

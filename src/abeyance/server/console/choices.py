@@ -16,11 +16,12 @@ from abeyance.access.details import DetailsTypes
 from abeyance.access.members import parse_amount
 from abeyance.acts.decide import MAX_REASON, Vote
 from abeyance.pending.choosing import Choice, ChoiceRefused, choose
+from abeyance.pending.interaction import MAX_NOTE
 from abeyance.pending.votes import MAX_REMARK, Verdict
-from abeyance.server.console import words
 from abeyance.server.console.disclosed import Disclosed, Item
-from abeyance.server.console.forms import Fields
-from abeyance.server.console.refusals import MALFORMED, Refused
+from abeyance.server.pages import words
+from abeyance.server.pages.forms import Fields
+from abeyance.server.pages.refusals import MALFORMED, Refused
 
 # The names of the three forms, as their buttons send them.
 APPROVE: Final = "approve"
@@ -104,12 +105,34 @@ def read_seen(fields: Fields) -> Seen:
 
 
 def read_approval(fields: Fields, seen: Seen) -> Vote:
-    _check_known(fields, frozenset())
-    return Vote(verdict=Verdict.APPROVE, seen=seen.digest, version=seen.version)
+    """Read an approval. Raises `Refused` for a forged form, `Mistaken` for a mistake."""
+    _check_known(fields, frozenset({"note"}))
+    return approval_of(None, fields, seen)
 
 
-def approval_of(choice: Choice, seen: Seen) -> Vote:
-    return Vote(verdict=Verdict.APPROVE, seen=seen.digest, version=seen.version, choice=choice)
+def approval_of(choice: Choice | None, fields: Fields, seen: Seen) -> Vote:
+    """An approval of this, with the note that stays inside. Raises `Mistaken`."""
+    note = fields.get("note", "").strip()
+    if len(note) > MAX_REASON:
+        raise Mistaken({"note": f"A note has at most {MAX_REASON:,} characters."})
+    return Vote(
+        verdict=Verdict.APPROVE,
+        seen=seen.digest,
+        version=seen.version,
+        choice=choice,
+        reason=note or None,
+    )
+
+
+def read_step(fields: Fields) -> tuple[str, str | None]:
+    """Read which step is asked for, and what the reviewer adds."""
+    _check_known(fields, frozenset({"step", "note"}))
+    step, note = fields.get("step"), fields.get("note", "").strip()
+    if not step:
+        raise Mistaken({"step": "Choose what is to be done."})
+    if len(note) > MAX_NOTE:
+        raise Mistaken({"step": f"What you add has at most {MAX_NOTE} characters."})
+    return step, note or None
 
 
 def read_denial(fields: Fields, seen: Seen) -> Vote:
@@ -147,7 +170,7 @@ def read_choice(
 
     Raises `Refused` for a forged form, `Mistaken` for a mistake.
     """
-    _check_known(fields, frozenset(choice_fields(shown)) | {"confirmed"})
+    _check_known(fields, frozenset(choice_fields(shown)) | {"confirmed", "note"})
     reading = _Reading()
     for item in shown.grants:
         if item.is_choice:

@@ -14,11 +14,15 @@ from typing import Final
 from markupsafe import Markup
 
 from abeyance.access.canonical import canonical_json
-from abeyance.server.console.pages import Pages
+from abeyance.server.pages.drawing import Pages
 from abeyance.wire.strict_json import Json, JsonObject
 
 # By the object's own template member. An old version stays as long as votes name it.
-_TEMPLATES: Final = {("review", "1"): "disclosure-review-1.html"}
+_TEMPLATES: Final = {
+    ("review", "1"): "disclosure-review-1.html",
+    ("review", "2"): "disclosure-review-2.html",
+    ("review", "3"): "disclosure-review-3.html",
+}
 
 
 class NotDrawable(ValueError):
@@ -60,6 +64,28 @@ class Item:
         return self.kind != "resource" and self.known
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The resource owner behind the request."""
+
+    id: str
+    name: str
+    authenticated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A step that somebody took."""
+
+    title: str
+    note: str | None
+    person_id: str
+    person_name: str
+    vouched: bool
+    answers: tuple[tuple[str, str], ...]
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosed:
     """The object, typed."""
@@ -75,6 +101,13 @@ class Disclosed:
     key: str | None
     items: tuple[Item, ...]
     lifetime: timedelta
+    person: Owner | None
+    interactions: tuple[Taken, ...]
+    asserted_by: str | None
+    actors: tuple[str, ...]
+    target: str | None
+    refused_before: int
+    remembered: bool
 
     @property
     def grants(self) -> tuple[Item, ...]:
@@ -126,7 +159,22 @@ def read_object(shown: JsonObject) -> Disclosed:
         key=None if shown["key"] is None else str(shown["key"]),
         items=tuple(_read_item(_map(item)) for item in _list(shown["items"])),
         lifetime=timedelta(seconds=int(str(shown["lifetime"]))),
+        # Version 1 knew neither, version 2 nothing of who acts and who says so.
+        person=_read_owner(shown.get("person")),
+        interactions=tuple(
+            _read_taken(_map(each)) for each in _list(shown.get("interactions", []))
+        ),
+        asserted_by=_read_text(shown.get("asserted_by")),
+        actors=tuple(_read_actor(_map(each)) for each in _list(shown.get("actors", []))),
+        target=_read_text(shown.get("target")),
+        refused_before=int(str(shown.get("refused_before", 0))),
+        remembered=shown.get("remembered") is True,
     )
+
+
+def read_items(shown: JsonObject) -> tuple[Item, ...]:
+    """The items of any object that has them, such as what a person is asked to agree to."""
+    return tuple(_read_item(_map(item)) for item in _list(shown["items"]))
 
 
 def draw(pages: Pages, disclosed: Disclosed) -> Markup:
@@ -140,6 +188,40 @@ def _template_of(shown: JsonObject) -> str:
         return _TEMPLATES[str(template["id"]), str(template["version"])]
     except KeyError:
         raise NotDrawable("this version cannot draw what was shown then") from None
+
+
+def _read_owner(value: Json) -> Owner | None:
+    if value is None:
+        return None
+    person = _map(value)
+    at = person["authenticated_at"]
+    return Owner(
+        id=str(person["id"]),
+        name=str(person["name"]),
+        authenticated_at=None if at is None else datetime.fromisoformat(str(at)),
+    )
+
+
+def _read_actor(actor: JsonObject) -> str:
+    more = [str(actor[part]) for part in ("client_id", "iss") if part in actor]
+    return " ".join([str(actor["sub"]), *(f"({each})" for each in more)])
+
+
+def _read_text(value: Json) -> str | None:
+    return None if value is None else str(value)
+
+
+def _read_taken(step: JsonObject) -> Taken:
+    person = _map(step["person"])
+    return Taken(
+        title=str(step["title"]),
+        note=None if step["note"] is None else str(step["note"]),
+        person_id=str(person["id"]),
+        person_name=str(person["name"]),
+        vouched=step["vouched"] is True,
+        answers=_pairs(step["answers"]),
+        at=datetime.fromisoformat(str(step["at"])),
+    )
 
 
 def _read_item(item: JsonObject) -> Item:

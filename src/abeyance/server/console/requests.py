@@ -13,18 +13,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from abeyance.access.access import Access
-from abeyance.acts import decide
+from abeyance.acts import decide, dispose, interact
 from abeyance.acts.decide import Counted, NotCounted, Obstacle, Review, Vote
 from abeyance.parties.person import PersonId
 from abeyance.pending.disclosure import disclose
 from abeyance.pending.request import Key
-from abeyance.server.console import choices, guard, news, refusals, standing
+from abeyance.server.console import choices, standing, story
 from abeyance.server.console.choices import Mistaken, Seen
-from abeyance.server.console.desk import Desk, parse_request_id, render_request_id
 from abeyance.server.console.disclosed import Disclosed, NotDrawable, draw, read_object
-from abeyance.server.console.forms import Fields
-from abeyance.server.console.refusals import Refused, SignInFirst
-from abeyance.server.console.sessions import SignedIn
+from abeyance.server.pages import guard, news, refusals
+from abeyance.server.pages.desk import Desk, parse_request_id, render_request_id
+from abeyance.server.pages.destinations import Destination, Kind
+from abeyance.server.pages.forms import Fields
+from abeyance.server.pages.refusals import Refused, SignInFirst
+from abeyance.server.pages.sessions import SignedIn
 
 _NOT_RECORDED: Final = {
     Obstacle.OWN_REQUEST: (403, "Nobody decides their own request."),
@@ -70,6 +72,7 @@ async def preview(desk: Desk, request: Request) -> Response:
     kept = [item for item in _shown(review).grants if item.id in choice.items]
     left = _as_shown(desk, review, granted)
     facts = _facts(desk, signed_in, review) | {
+        "waiting_count": await desk.badge(signed_in),
         "granted": left,
         # Details keep their order, scopes theirs: what is left stands beside what was asked.
         "pairs": list(zip(left.grants, kept, strict=True)),
@@ -92,7 +95,7 @@ async def vote(desk: Desk, request: Request) -> Response:
     key = review.loaded.held.key
     match await decide.decide(desk.house, signed_in.person, key, said):
         case Counted():
-            return desk.go(f"/requests/{render_request_id(key)}")
+            return desk.go(f"/console/requests/{render_request_id(key)}")
         case NotCounted(obstacle=Obstacle.UNKNOWN):
             raise Refused(refusals.NOT_FOUND)
         case NotCounted(obstacle=Obstacle.INVALID, explanation=explanation):
@@ -100,6 +103,35 @@ async def vote(desk: Desk, request: Request) -> Response:
             return await _page(desk, signed_in, review, fields=fields, mistakes=mistakes)
         case NotCounted(obstacle=obstacle):
             return await _not_recorded(desk, signed_in, key, obstacle)
+
+
+async def ask(desk: Desk, request: Request) -> Response:
+    """Ask whoever may act for a step before anybody decides."""
+    signed_in, review, fields = await _read(desk, request)
+    key = review.loaded.held.key
+    try:
+        step, note = choices.read_step(fields)
+    except Mistaken as mistaken:
+        return await _page(desk, signed_in, review, fields=fields, mistakes=mistaken.mistakes)
+    match await interact.ask_for(desk.house, signed_in.person, key, step, note):
+        case None:
+            return desk.go(f"/console/requests/{render_request_id(key)}")
+        case NotCounted(obstacle=Obstacle.UNKNOWN):
+            raise Refused(refusals.NOT_FOUND)
+        case NotCounted(obstacle=Obstacle.INVALID):
+            raise Refused(refusals.MALFORMED)
+        case NotCounted(obstacle=obstacle):
+            return await _not_recorded(desk, signed_in, key, obstacle)
+
+
+async def end(desk: Desk, request: Request) -> Response:
+    """End what came of a request, or what still waits: an administrator's."""
+    signed_in, review, _ = await _read(desk, request)
+    if not signed_in.administers:
+        raise Refused(refusals.NOT_FOUND)
+    key, by = review.loaded.held.key, f"person:{signed_in.person.id}"
+    await dispose.close_home(desk.house, key.home, why="ended_by_administrator", actor=by)
+    return desk.go(f"/console/requests/{render_request_id(key)}")
 
 
 def _read_vote(desk: Desk, review: Review, fields: Fields, seen: Seen) -> Vote:
@@ -110,7 +142,7 @@ def _read_vote(desk: Desk, review: Review, fields: Fields, seen: Seen) -> Vote:
             choice, _ = choices.read_choice(
                 fields, _shown(review), review.loaded.snapshot.asked, desk.house.types
             )
-            return choices.approval_of(choice, seen)
+            return choices.approval_of(choice, fields, seen)
         case choices.DENY:
             return choices.read_denial(fields, seen)
         case _:
@@ -125,18 +157,20 @@ async def _open(desk: Desk, request: Request, *, using: bool = True) -> tuple[Si
     key = parse_request_id(str(request.path_params["id"]))
     if key is None:
         raise Refused(refusals.NOT_FOUND)
-    try:
-        signed_in = await desk.admit(request, using=using)
-    except SignInFirst:
-        raise SignInFirst(render_request_id(key)) from None
+    to = Destination(Kind.REQUEST, render_request_id(key))
+    signed_in = await desk.admit(request, to, using=using)
     return signed_in, await _review(desk, signed_in, key)
 
 
 async def _review(desk: Desk, signed_in: SignedIn, key: Key) -> Review:
-    review = await decide.review(desk.house, signed_in.person, key) if signed_in.reviews else None
-    if review is None:
-        raise Refused(refusals.NOT_FOUND)
-    return review
+    review = None
+    if signed_in.reviews or signed_in.administers:
+        review = await decide.review(desk.house, signed_in.person, key)
+    if review is not None:
+        return review
+    if await decide.was_disposed_of(desk.house, signed_in.person, key):
+        raise Refused(refusals.DISPOSED_OF)
+    raise Refused(refusals.NOT_FOUND)
 
 
 async def _read(desk: Desk, request: Request) -> tuple[SignedIn, Review, Fields]:
@@ -183,6 +217,7 @@ async def _page(
 ) -> Response:
     granted = standing.granted_by(review.loaded.ballots, review.loaded.snapshot.asked)
     facts = _facts(desk, signed_in, review) | {
+        "waiting_count": await desk.badge(signed_in),
         "drawn": draw(desk.pages, _shown_then(review)),
         "conflict": conflict,
         "fields": fields or {},
@@ -191,6 +226,18 @@ async def _page(
         "granted": None if granted is None else _as_shown(desk, review, granted),
         "spans": choices.spans(_shown(review).lifetime),
         "presets": choices.PRESETS,
+        "offered": [
+            desk.house.steps[step]
+            for step in review.loaded.snapshot.interaction.offered
+            if step in desk.house.steps
+        ],
+        "awaited": standing.awaited(review.loaded, desk.house.steps),
+        "story": await story.tell(desk.house, review.loaded),
+        "may_end": signed_in.administers
+        and standing.may_end(review.loaded, desk.house.clock.now()),
+        "reviewers": [
+            await _name(desk, name) for name in sorted(review.loaded.snapshot.plan.reviewers)
+        ],
     }
     return desk.page(
         "request.html",
@@ -212,6 +259,7 @@ def _facts(desk: Desk, signed_in: SignedIn, review: Review) -> dict[str, Any]:
         "decidable": review.decidable,
         "standing": standing.stand(review, desk.house.clock.now(), signed_in.person.id),
         "me": signed_in.person.id,
+        "area": "review",
         "item_field": choices.item_field,
         "part_field": choices.part_field,
         "limit_field": choices.limit_field,
@@ -238,7 +286,14 @@ def _as_shown(desk: Desk, review: Review, granted: Access) -> Disclosed:
     snapshot = replace(loaded.snapshot, asked=granted)
     issuer, scopes = house.endpoints.issuer, house.scopes
     return read_object(
-        disclose(loaded.held, snapshot, house.types, issuer=issuer, scopes=scopes).object
+        disclose(
+            loaded.held,
+            snapshot,
+            house.types,
+            issuer=issuer,
+            scopes=scopes,
+            interactions=loaded.interactions,
+        ).object
     )
 
 

@@ -1,0 +1,1 @@
+"""The admin API: what the console does, for programs, with scopes."""

@@ -1,0 +1,1 @@
+"""Where a browser comes from a client: authorization, consent, interaction."""

@@ -21,6 +21,44 @@ INTERRUPTED: Final = 130
 _EXITS = "Exit codes: 0 it went well, 1 the answer is no, 2 the call or the configuration is wrong."
 
 
+_REVIEW: Final = {
+    "list": ("list_requests", "List what waits, or how it ended."),
+    "show": ("show", "Show a request."),
+    "approve": ("approve", "Approve what was read, or less of it."),
+    "deny": ("deny", "Deny what was read."),
+    "ask": ("ask", "Ask for a step before anybody decides."),
+    "end": ("end", "End a request, and all that came of it."),
+}
+_CLIENT: Final = {
+    "list": ("list_clients", "List clients."),
+    "show": ("show", "Show a client."),
+    "add": ("add", "Register a client."),
+    "replace": ("replace", "Replace a client's registration."),
+    "secret": ("secret", "Make a client a new secret."),
+    "disable": ("disable", "Disable a client, and end what it has."),
+    "enable": ("enable", "Enable a client again."),
+}
+_INVITATION: Final = {
+    "invite": ("invite", "Make a token with which clients may register."),
+    "invitations": ("invitations", "List such tokens."),
+    "uninvite": ("uninvite", "Withdraw such a token."),
+}
+_USER: Final = {
+    "list": ("list_users", "List people."),
+    "show": ("show", "Show a person."),
+    "add": ("add", "Add a person."),
+    "change": ("change", "Change a person's name and roles."),
+    "invite": ("invite", "Make a link by which somebody sets a password."),
+    "sign-out": ("sign_out", "End somebody's sessions by force."),
+    "disable": ("disable", "Disable a person, and end what they have."),
+    "enable": ("enable", "Enable a person again."),
+    "erase": ("erase", "Erase a person for good."),
+    "sessions": ("sessions", "List where somebody is signed in."),
+    "consents": ("consents", "List what a person lets clients do."),
+    "withdraw": ("withdraw", "Withdraw what a person lets a client do."),
+}
+
+
 def make_app() -> cyclopts.App:
     """All commands; modules are named, not imported."""
     app = cyclopts.App(
@@ -43,7 +81,27 @@ def make_app() -> cyclopts.App:
     policy.command(
         "abeyance.cli.policy:try_policy", name="test", help="Ask the policy, and be told why."
     )
+    config.command("abeyance.cli.config:show", help="Say each setting, and where it comes from.")
+    config.command("abeyance.cli.config:schema", help="Print a JSON Schema of the file.")
+    keys = cyclopts.App(name="keys", help="See and change the keys that sign tokens.")
+    keys.command("abeyance.cli.keys:list_keys", name="list", help="List the signing keys.")
+    keys.command("abeyance.cli.keys:rotate", help="Lay down the next signing key.")
+    keys.command("abeyance.cli.keys:retire", help="Take a key out of use at once.")
+    review = cyclopts.App(name="review", help="Read and decide what waits.")
+    client = cyclopts.App(name="client", help="Register, change and disable clients.")
+    user = cyclopts.App(name="user", help="Add, invite, disable and erase people.")
+    for group, module, commands in (
+        (review, "review", _REVIEW),
+        (client, "client", _CLIENT),
+        (client, "invitation", _INVITATION),
+        (user, "user", _USER),
+    ):
+        for name, (function, text) in commands.items():
+            group.command(f"abeyance.cli.admin.{module}:{function}", name=name, help=text)
+    for group in (review, client, user):
+        app.command(group)
     app.command(config)
+    app.command(keys)
     app.command(policy)
     return app
 

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from abeyance.server import settings_sources
 from abeyance.server.settings import Settings, load_settings
-from abeyance.server.settings_sources import CONFIG
+from abeyance.server.settings_sources import CONFIG, Sources
 
 
 def load(config: Path | None, flags: Mapping[str, str | None] | None = None) -> Settings:
@@ -14,8 +15,17 @@ def load(config: Path | None, flags: Mapping[str, str | None] | None = None) -> 
 
     What is allowed but worth a word is told on standard error.
     """
-    named = os.environ.get(CONFIG)
-    settings = load_settings(config or (Path(named) if named else None), flags=flags)
+    settings = load_settings(_file(config), flags=flags)
     for caution in settings.warnings:
         print(f"abeyance: warning: {caution}", file=sys.stderr)
     return settings
+
+
+def gather(config: Path | None, flags: Mapping[str, str | None]) -> Sources:
+    """The same sources, before anything is made of them."""
+    return settings_sources.gather(_file(config), os.environ, flags)
+
+
+def _file(config: Path | None) -> Path | None:
+    named = os.environ.get(CONFIG)
+    return config or (Path(named) if named else None)

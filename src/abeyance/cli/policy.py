@@ -13,9 +13,9 @@ from cyclopts import Parameter
 from abeyance.cli import common
 from abeyance.cli.app import NO, OK
 from abeyance.cli.calls import BadCall
-from abeyance.grants import GRANTS
 from abeyance.oauth.asking import read_access
 from abeyance.parties.client import Client
+from abeyance.parties.person import PersonId
 from abeyance.policy import cel
 from abeyance.policy.decider import Defer, Deny, Issue, Question, Verdict
 from abeyance.policy.rules import Explanation, Matched, NotMatched, Rules, Tried
@@ -35,6 +35,7 @@ def try_policy(
     resource: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     authorization_details: str | None = None,
     grant_type: str = names.GRANT_CLIENT_CREDENTIALS,
+    user: str | None = None,
     bound: Annotated[bool, Parameter(negative=())] = False,
     at: datetime | None = None,
     config: Path | None = None,
@@ -57,6 +58,8 @@ def try_policy(
         JSON, or @ and the name of a file that holds it.
     grant_type
         The grant of the first request.
+    user
+        The person who stands behind it, for a grant that has one.
     bound
         The request proves a DPoP key.
     at
@@ -74,6 +77,7 @@ def try_policy(
         client,
         [(name, value) for name, value in parameters if value is not None],
         grant_type=grant_type,
+        user=user,
         bound=bound,
         at=datetime.now(UTC) if at is None else at if at.tzinfo else at.replace(tzinfo=UTC),
     )
@@ -91,6 +95,7 @@ def make_question(
     parameters: Sequence[tuple[str, str]],
     *,
     grant_type: str,
+    user: str | None,
     bound: bool,
     at: datetime,
 ) -> Question:
@@ -102,6 +107,9 @@ def make_question(
             f"{client_id} may not use {grant_type!r}",
             did_you_mean(grant_type, client.grant_types, "See grant_types of the client."),
         )
+    of_person = grant_type != names.GRANT_CLIENT_CREDENTIALS
+    if of_person and user is None:
+        raise BadCall("--user", "is missing, and the grant has a person behind it", "Name one.")
     try:
         form = parse_form(urlencode(parameters).encode())
         asked = read_access(form, client, settings.types, settings.lifetimes.approval)
@@ -114,10 +122,11 @@ def make_question(
     return Question(
         client=client,
         grant_type=grant_type,
-        subject=GRANTS[grant_type].claim(client).subject,
+        subject=user if of_person and user is not None else f"client:{client.id}",
         asked=asked,
         bound=bound,
         at=at,
+        person=PersonId(user) if of_person and user is not None else None,
     )
 
 

@@ -5,25 +5,25 @@ told on standard error. A wait that is broken off is kept in a sealed file, and
 the same command with that file goes on with it (T-236).
 """
 
+import importlib
+import io
 import json
 import os
-import secrets
-import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import webbrowser
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from abeyance.cli.app import INTERRUPTED, NO, OK
+from abeyance.cli.app import NO, OK
 from abeyance.cli.calls import BadCall
+from abeyance.cli.waiting import Wait, say
 from abeyance.client import (
     AccessDenied,
     Authentication,
-    CancelNotSupported,
     Client,
     ClientError,
     ClientSecretBasic,
@@ -33,9 +33,8 @@ from abeyance.client import (
     OnPartial,
     PendingToken,
     PrivateKeyJwt,
-    Progress,
+    PublicClient,
     StateUnreadable,
-    StillPending,
     Token,
     generate_key,
 )
@@ -44,19 +43,19 @@ from abeyance.client.private_file import create_private, read_private
 from abeyance.proofs.jwk import BadKey, KeyPair, parse_private_jwk, parse_private_pem
 from abeyance.wire.strict_json import NotStrictJson, parse_json, parse_json_object
 
-WAITING: Final = 3
-"""Exit code: nobody has decided yet."""
-
 SECRET: Final = "ABEYANCE_CLIENT_SECRET"
 SECRET_FILE: Final = "ABEYANCE_CLIENT_SECRET_FILE"
 
 Output: TypeAlias = Literal["json", "token"]
+How: TypeAlias = Literal["client", "code", "device"]
 
 
 def token(
     *,
     issuer: str,
     client_id: str,
+    flow: How = "client",
+    public: Annotated[bool, Parameter(negative=())] = False,
     client_secret_file: Path | None = None,
     secret_in_body: Annotated[bool, Parameter(negative=())] = False,
     private_key: Path | None = None,
@@ -70,13 +69,19 @@ def token(
     on_partial: OnPartial = "accept",
     timeout: Annotated[float | None, Parameter(negative=())] = None,
     state: Path | None = None,
+    keep: Path | None = None,
+    port: Annotated[int, Parameter(negative=())] = 0,
     cancel_on_interrupt: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
     output: Annotated[Output, Parameter(name=["--output", "-o"])] = "json",
     connect: Annotated[Callable[..., Client], Parameter(parse=False)] = Client,
 ) -> int:
-    """Get a token with client credentials, waiting for a decision if need be.
+    """Get a token, waiting for a decision if need be.
 
+    With --flow code a browser opens, in which a person lets the client act for
+    them (authorization code with PKCE; the client is registered with the redirect
+    URI http://127.0.0.1/callback). With --flow device a code is printed, which a
+    person types at the server's page on any other screen.
     The client secret comes from a file or from the environment variable
     ABEYANCE_CLIENT_SECRET (or ABEYANCE_CLIENT_SECRET_FILE), never from the
     command line. Exit codes: 0 there is a token, 1 the answer is no, 2 the call
@@ -88,6 +93,11 @@ def token(
         The authorization server; http only on this machine.
     client_id
         The client's id.
+    flow
+        client: the client acts for itself; code: for a person, who agrees in a browser here;
+        device: for a person, who types a code in a browser anywhere.
+    public
+        The client has no credentials (token_endpoint_auth_method none).
     client_secret_file
         A file that holds the client secret and nothing else.
     secret_in_body
@@ -115,6 +125,11 @@ def token(
         How many seconds to wait; the request is kept.
     state
         Where a request that waits is kept, sealed. If it is there, it goes on.
+    keep
+        Keep the token in this file, sealed. The next call takes it from there,
+        and refreshes it when it has run out; only one of several calls at once does.
+    port
+        The port of the redirect URI; any free one if it is left out.
     cancel_on_interrupt
         Withdraw the request at Ctrl-C; else it is kept.
     quiet
@@ -124,7 +139,9 @@ def token(
     """
     if timeout is not None and not 0 <= timeout <= 1e9:
         raise BadCall("--timeout", "is no sensible number of seconds", "Leave it out to wait.")
-    authentication = _authentication(client_secret_file, secret_in_body, private_key, alg)
+    if keep is not None and state is not None:
+        raise BadCall("--state", "is given beside --keep, which has its own", "Leave one out.")
+    authentication = _authentication(client_secret_file, secret_in_body, private_key, alg, public)
     key = _proof_key(dpop, dpop_key, output)
     asked = {
         "scope": scope,
@@ -137,18 +154,20 @@ def token(
     resume_with += _named("--client-secret-file", client_secret_file)
     resume_with += _named("--private-key", private_key) + _named("--dpop-key", dpop_key)
     resume_with += ["--secret-in-body"] * secret_in_body + _named("--alg", alg)
-    resume_with += ["--no-dpop"] * (not dpop)
+    resume_with += ["--no-dpop"] * (not dpop) + ["--public"] * public
+    patience = None if timeout is None else timedelta(seconds=timeout)
     try:
         with connect(issuer, client_id, authentication, dpop_key=key) as client:
-            wait = _Wait(
+            wait = Wait(
                 client,
+                ask=lambda: _ask(client, flow, asked, port),
                 state=state,
-                timeout=None if timeout is None else timedelta(seconds=timeout),
+                timeout=patience,
                 cancel=cancel_on_interrupt,
                 quiet=quiet,
                 resume_with=resume_with,
             )
-            got = wait.obtain(asked, key)
+            got = wait.obtain(key) if keep is None else wait.keep(keep)
     except Misconfigured as wrong:
         raise BadCall("--issuer", str(wrong), "See: abeyance token --help") from None
     except (StateUnreadable, ForeignState) as wrong:
@@ -164,105 +183,60 @@ def token(
     return OK
 
 
-@dataclass(slots=True, kw_only=True)
-class _Line:
-    """One line on standard error that is overwritten on a terminal, and repeated elsewhere."""
-
-    quiet: bool
-    last: str = ""
-
-    def tell(self, text: str) -> None:
-        if not self.quiet and text != self.last:
-            if sys.stderr.isatty():
-                print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-            else:
-                print(text, file=sys.stderr, flush=True)
-        self.last = text
-
-    def end(self) -> None:
-        if self.last and not self.quiet and sys.stderr.isatty():
-            print(file=sys.stderr)
-        self.last = ""
+def _ask(client: Client, flow: How, asked: Mapping[str, Any], port: int) -> Token | PendingToken:
+    if flow == "client":
+        answer: Token | PendingToken = client.request_token(**asked)
+        return answer
+    if flow == "device":
+        return _on_a_device(client, asked)
+    try:
+        return client.authorize_in_browser(**asked, open_browser=_open, port=port)
+    except OSError as fault:
+        raise BadCall(
+            "--port", f"cannot be listened on ({fault.strerror})", "Name another one."
+        ) from None
 
 
-class _Wait:
-    """From the first request, or a saved one, to a token or an exit code."""
+def _on_a_device(client: Client, asked: Mapping[str, Any]) -> Token | PendingToken:
+    begun = {name: value for name, value in asked.items() if name != "on_partial"}
+    request = client.device_request(**begun)
+    say(f"On any screen, open\n  {request.verification_uri}\nand type\n  {request.user_code}")
+    if request.verification_uri_complete is not None:
+        say(f"or open this there, and compare the code:\n  {request.verification_uri_complete}")
+        drawn = draw_qr(request.verification_uri_complete) if sys.stderr.isatty() else None
+        if drawn is not None:
+            say(drawn)
+    return client.await_device(request, on_partial=asked["on_partial"])
 
-    def __init__(
-        self,
-        client: Client,
-        *,
-        state: Path | None,
-        timeout: timedelta | None,
-        cancel: bool,
-        quiet: bool,
-        resume_with: Sequence[str],
-    ) -> None:
-        self._client = client
-        self._state = state
-        self._timeout = timeout
-        self._cancel = cancel
-        self._line = _Line(quiet=quiet)
-        self._resume_with = resume_with
 
-    def obtain(self, asked: Mapping[str, Any], key: KeyPair | None) -> Token | int:
-        if self._state is not None and self._state.exists():
-            pending = self._client.resume(self._state)
-            _check_same_key(pending, key)
-            self._line.tell("Going on with the saved request.")
-        else:
-            answer = self._client.request_token(**asked)
-            if isinstance(answer, Token):
-                return answer
-            pending = answer
-            if self._state is not None:
-                _save(pending, self._state)
-        try:
-            return pending.wait(on_progress=self._show, timeout=self._timeout)
-        except StillPending:
-            self._line.end()
-            self._keep(pending)
-            return WAITING
-        except KeyboardInterrupt:
-            self._line.end()
-            return self._break_off(pending)
-        finally:
-            self._line.end()
+def draw_qr(text: str) -> str | None:
+    """A QR code of just this text, for a terminal (DEV-QR-01); `None` without the extra `qr`."""
+    try:
+        segno = importlib.import_module("segno")
+    except ImportError:
+        return None
+    drawn = io.StringIO()
+    segno.make_qr(text, error="m").terminal(drawn, compact=True)
+    return drawn.getvalue().rstrip("\n")
 
-    def _show(self, progress: Progress) -> None:
-        step = f" ({progress.description})" if progress.description else ""
-        left = (
-            ""
-            if progress.expires_in is None
-            else f", expires at {_clock_time(progress.expires_in)}"
-        )
-        self._line.tell(f"Not yet: {progress.state.value}{step}{left}")
 
-    def _break_off(self, pending: PendingToken) -> int:
-        if self._cancel:
-            try:
-                pending.cancel()
-            except CancelNotSupported:
-                _say(
-                    "The server does not offer to cancel; the request stays open until it expires."
-                )
-            else:
-                _say("The request was cancelled.")
-        else:
-            self._keep(pending)
-        return INTERRUPTED
-
-    def _keep(self, pending: PendingToken) -> None:
-        if self._state is None:
-            self._state = _new_state_file()
-            _save(pending, self._state)
-        command = shlex.join([*self._resume_with, "--state", str(self._state)])
-        _say(f"The request waits on. To go on with it:\n  {command}")
+def _open(url: str) -> None:
+    # Printed in any case: the browser may be on another machine, or there may be none.
+    say(f"Open this in your browser, and agree there:\n  {url}")
+    webbrowser.open(url)
 
 
 def _authentication(
-    secret_file: Path | None, in_body: bool, private_key: Path | None, alg: str | None
+    secret_file: Path | None,
+    in_body: bool,
+    private_key: Path | None,
+    alg: str | None,
+    public: bool,
 ) -> Authentication:
+    if public:
+        if secret_file is not None or in_body or private_key is not None:
+            raise BadCall("--public", "is given beside a credential", "Leave one of them out.")
+        return PublicClient()
     if private_key is not None:
         if secret_file is not None or in_body:
             raise BadCall("--private-key", "is given beside a secret", "Choose one of the two.")
@@ -278,7 +252,7 @@ def _authentication(
         raise BadCall(
             "client",
             "there is neither a secret nor a key to authenticate with",
-            f"Give --client-secret-file or --private-key, or set {SECRET}.",
+            f"Give --client-secret-file, --private-key or --public, or set {SECRET}.",
         )
     return ClientSecretPost(text) if in_body else ClientSecretBasic(text)
 
@@ -327,18 +301,6 @@ def _read_key(argument: str, path: Path, alg: str | None) -> KeyPair:
         ) from None
 
 
-def _check_same_key(pending: PendingToken, key: KeyPair | None) -> None:
-    kept = pending.dpop_key
-    if (kept is None) != (key is None):
-        raise BadCall(
-            "--dpop",
-            "the saved request was made without a key"
-            if kept is None
-            else "the saved request is bound to a key",
-            "Use --no-dpop." if kept is None else "Leave --no-dpop out.",
-        )
-
-
 def _details(given: str | None) -> list[Any]:
     if given is None:
         return []
@@ -365,39 +327,17 @@ def _read_text(argument: str, path: Path) -> str:
         raise BadCall(argument, "is not UTF-8 text", "Name another file.") from None
 
 
-def _save(pending: PendingToken, path: Path) -> None:
-    try:
-        pending.save(path)
-    except OSError as fault:
-        raise BadCall(
-            "--state", f"cannot be written ({fault.strerror})", "Name another place."
-        ) from None
-
-
-def _new_state_file() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    folder = Path(home) / "abeyance" / "pending"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / secrets.token_hex(4)
-
-
 def _named(argument: str, path: Path | str | None) -> list[str]:
     return [] if path is None else [argument, str(path)]
 
 
-def _clock_time(ahead: timedelta) -> str:
-    # Of the machine's own zone: a person reads it here and now.
-    at = (datetime.now(UTC) + ahead).astimezone()
-    return at.strftime("%H:%M:%S" if ahead < timedelta(hours=20) else "%Y-%m-%d %H:%M")
-
-
 def _explain(failure: ClientError) -> None:
-    _say(f"{failure}.")
+    say(f"{failure}.")
     if isinstance(failure, AccessDenied) and failure.remark:
-        _say(f'The reviewer writes: "{failure.remark}"')
+        say(f'The reviewer writes: "{failure.remark}"')
     description = getattr(failure, "description", None)
     if description:
-        _say(f'The server writes: "{description}"')
+        say(f'The server writes: "{description}"')
 
 
 def _render(got: Token, output: Output, *, show_key: bool) -> str:
@@ -423,7 +363,3 @@ def _render(got: Token, output: Output, *, show_key: bool) -> str:
         ),
     }
     return json.dumps({name: value for name, value in told.items() if value not in (None, "", [])})
-
-
-def _say(text: str) -> None:
-    print(f"abeyance: {text}", file=sys.stderr)

@@ -13,12 +13,19 @@
 `AsyncClient` is the same with `await`. The logic stands once, in generators
 that yield what to do (`exchange`); `sync_client` and `async_client` do it.
 
+For people: `authorize_in_browser` (a program), `authorization_request` and
+`exchange_code` (a web application), `refresh`; who they are: `identify`, `userinfo`.
+For what acts for others: `exchange_token`, `use_assertion`. `TokenSource` keeps and refreshes by
+itself, `TokenAuth` puts its token into the requests of an HTTP client.
+
 Source: draft-ietf-oauth-deferred-token-response (rows of the client in
-`docs/requirements/dtr.md`), RFC 6749, 7009, 7523, 8414, 8628, 8707, 9396, 9449.
+`docs/requirements/dtr.md`), RFC 6749, 7009, 7523, 7636, 8252, 8414, 8628, 8707, 9207,
+9396, 9449.
 """
 
 from abeyance.client.access import Access
 from abeyance.client.async_client import AsyncClient, AsyncPendingToken
+from abeyance.client.async_source import AsyncTokenSource
 from abeyance.client.authentication import (
     Authentication,
     ClientSecretBasic,
@@ -26,6 +33,9 @@ from abeyance.client.authentication import (
     PrivateKeyJwt,
     PublicClient,
 )
+from abeyance.client.authorizing import AuthorizationRequest
+from abeyance.client.callbacks import Callbacks
+from abeyance.client.devices import DeviceRequest
 from abeyance.client.errors import (
     AccessDenied,
     AlreadyGranted,
@@ -39,6 +49,9 @@ from abeyance.client.errors import (
     InvalidGrant,
     MalformedResponse,
     Misconfigured,
+    NobodyCame,
+    NotIdentified,
+    NotOurs,
     PartialGrant,
     ServerRefused,
     StateUnreadable,
@@ -46,12 +59,17 @@ from abeyance.client.errors import (
     StopPolling,
     Unavailable,
 )
+from abeyance.client.exchanging import TypedToken
+from abeyance.client.http_auth import TokenAuth
+from abeyance.client.identity import Identity
 from abeyance.client.keys import generate_key
+from abeyance.client.loopback import Loopback
 from abeyance.client.metadata import ServerMetadata
 from abeyance.client.progress import Progress, Waiting
 from abeyance.client.sealing import KeyFile, Passphrase, Seal, SealingKey
 from abeyance.client.surroundings import Surroundings
 from abeyance.client.sync_client import Client, PendingToken
+from abeyance.client.sync_source import TokenSource
 from abeyance.client.token import OnPartial, Token
 
 __all__ = [
@@ -60,21 +78,30 @@ __all__ = [
     "AlreadyGranted",
     "AsyncClient",
     "AsyncPendingToken",
+    "AsyncTokenSource",
     "Authentication",
+    "AuthorizationRequest",
+    "Callbacks",
     "CancelNotSupported",
     "Cancelled",
     "Client",
     "ClientError",
     "ClientSecretBasic",
     "ClientSecretPost",
+    "DeviceRequest",
     "DiscoveryFailed",
     "Ended",
     "Expired",
     "ForeignState",
+    "Identity",
     "InvalidGrant",
     "KeyFile",
+    "Loopback",
     "MalformedResponse",
     "Misconfigured",
+    "NobodyCame",
+    "NotIdentified",
+    "NotOurs",
     "OnPartial",
     "PartialGrant",
     "Passphrase",
@@ -91,6 +118,9 @@ __all__ = [
     "StopPolling",
     "Surroundings",
     "Token",
+    "TokenAuth",
+    "TokenSource",
+    "TypedToken",
     "Unavailable",
     "Waiting",
     "generate_key",

@@ -8,7 +8,7 @@ list may have grown but not shrunk.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Detail: TypeAlias = Mapping[str, Any]
 
@@ -58,6 +58,9 @@ class Access:
             scope=tuple(value for value in self.scope if value not in granted.scope),
             authorization_details=tuple(missing),
         )
+
+
+NOTHING: Final = Access()
 
 
 def _once(values: Iterable[str]) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ TLS verification off (T-234).
 """
 
 import ipaddress
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
+WELL_KNOWN_OPENID: Final = "/.well-known/openid-configuration"
 
 
 class BadAddress(ValueError):
@@ -29,14 +31,37 @@ def check_endpoint(url: str, *, issuer: str) -> None:
         raise BadAddress("an https issuer has only https endpoints")
 
 
+def check_interaction(
+    url: str, *, issuer: str, token_endpoint: str, others: Collection[str] = ()
+) -> None:
+    """Refuse an address at which a person is to act, unless it is at the server's own origin,
+    its token endpoint's, or one that its metadata names (SEC-SSRF-72, EXT-INTERACT-13);
+    raises `BadAddress`.
+    """
+    parts = _check(url)
+    if parts.scheme == "http" and urlsplit(issuer).scheme != "http":
+        raise BadAddress("an https issuer has only https pages")
+    if _origin(parts) not in {_origin(urlsplit(own)) for own in (issuer, token_endpoint, *others)}:
+        raise BadAddress("the address is not the server's own")
+
+
 def metadata_url(issuer: str) -> str:
     """The well-known path goes between host and path (RFC 8414 §3.1)."""
     parts = urlsplit(issuer)
     return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
 
 
+def openid_url(issuer: str) -> str:
+    """Its older name goes behind the issuer (OpenID Connect Discovery §4)."""
+    return f"{issuer.rstrip('/')}{WELL_KNOWN_OPENID}"
+
+
 def is_cleartext(url: str) -> bool:
     return urlsplit(url).scheme == "http"
+
+
+def _origin(parts: SplitResult) -> tuple[str, str]:
+    return parts.scheme, parts.netloc
 
 
 def _check(url: str) -> SplitResult:

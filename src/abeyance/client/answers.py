@@ -65,15 +65,22 @@ class Deferred:
     interval: timedelta | None
     expires_in: timedelta | None
     description: str | None
+    interaction_uri: Secret | None = None
+    interaction_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A pending state without a code: what polls get. `error` is its wire name."""
+    """A pending state without a code: what polls get. `error` is its wire name.
+
+    `interaction_uri` as the server sent it: where it leads is the caller's to check.
+    """
 
     error: str
     waiting: Waiting
     description: str | None
+    interaction_uri: Secret | None = None
+    interaction_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,10 @@ class Refusal:
 
     error: str
     description: str | None
-    remark: str | None
-    outcome: str | None
+    remark: str | None = None
+    outcome: str | None = None
+    next_action: str | None = None
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +206,8 @@ def _refused(error: str, members: Mapping[str, Any], polling: bool) -> Answer:
     waiting = _PENDING.get(error)
     if waiting is not None:
         if polling or names.DEFERRAL_CODE not in members:
-            return Pending(error, waiting, description)
+            code = legible(members.get(names.INTERACTION_CODE))
+            return Pending(error, waiting, description, _address(members), code)
         code = members[names.DEFERRAL_CODE]
         if not isinstance(code, str) or not _VISIBLE.fullmatch(code):
             return Contradiction("The deferral code cannot be used")
@@ -207,6 +217,8 @@ def _refused(error: str, members: Mapping[str, Any], polling: bool) -> Answer:
             interval=_positive_seconds(members.get(names.INTERVAL)),
             expires_in=_positive_seconds(members.get(names.EXPIRES_IN)),
             description=description,
+            interaction_uri=_address(members),
+            interaction_code=legible(members.get(names.INTERACTION_CODE)),
         )
     if error == names.SLOW_DOWN:
         return TooFast(description)
@@ -219,6 +231,8 @@ def _refused(error: str, members: Mapping[str, Any], polling: bool) -> Answer:
         description,
         remark=legible(members.get(names.DEFERRAL_REMARK)),
         outcome=legible(members.get(names.DEFERRAL_OUTCOME)),
+        next_action=legible(members.get(names.NEXT_ACTION)),
+        retry_after=_positive_seconds(members.get(names.RETRY_AFTER)),
     )
 
 
@@ -262,6 +276,11 @@ def _granted(members: Mapping[str, Any]) -> Answer:
         other={name: value for name, value in members.items() if name not in _READ},
         names_a_code=names.DEFERRAL_CODE in members,
     )
+
+
+def _address(members: Mapping[str, Any]) -> Secret | None:
+    value = members.get(names.INTERACTION_URI)
+    return Secret(value) if isinstance(value, str) and value else None
 
 
 def _positive_seconds(value: Any) -> timedelta | None:

@@ -1,5 +1,6 @@
 """The awaiting client: as `sync_client`, with awaited steps; under asyncio or trio (anyio)."""
 
+import webbrowser
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -7,7 +8,7 @@ from inspect import isawaitable
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Literal, Self, assert_never, overload
+from typing import Any, Final, Literal, Self, assert_never, overload
 
 import anyio
 import anyio.to_thread
@@ -17,11 +18,23 @@ from abeyance.client.access import Access, Detail
 from abeyance.client.addresses import is_cleartext
 from abeyance.client.asking import Wish, ask
 from abeyance.client.authentication import Authentication
+from abeyance.client.authorizing import (
+    AuthorizationRequest,
+    begin,
+    belongs_to,
+    exchange_wish,
+)
+from abeyance.client.callbacks import Callbacks
+from abeyance.client.devices import DeviceRequest, await_device, begin_device
 from abeyance.client.exchange import Flow, Forget, Keep, Pause, Reply, Send, T, Tell
+from abeyance.client.exchanging import TypedToken, exchange_parameters
+from abeyance.client.identity import USUAL_ALG, Identity, ask_userinfo, identify
 from abeyance.client.link import Link
+from abeyance.client.loopback import Loopback
 from abeyance.client.metadata import ServerMetadata
 from abeyance.client.progress import Progress
 from abeyance.client.pursuit import Pursuit
+from abeyance.client.refreshing import refresh
 from abeyance.client.revoking import revoke_token
 from abeyance.client.saved_state import SavedState, follow, read_state
 from abeyance.client.sealing import Seal
@@ -37,9 +50,11 @@ class AsyncClient:
     """One OAuth client at one authorization server. May be shared between tasks of one event loop.
 
     `server`: the issuer, whose metadata is then discovered when first needed,
-    or the metadata itself. `dpop_key`: bind everything to this key. `http`: an
-    HTTP client of the caller's, which then closes it; without one the library
-    makes its own. `sleep`: for tests, takes seconds. Raises `Misconfigured`.
+    or the metadata itself. `dpop_key`: bind everything to this key. `can_interact`:
+    the program can show somebody an address at which they must act; the server is
+    told so. `callbacks`: where this program takes callbacks. `http`: an HTTP client of the
+    caller's, which then closes it; without one the library makes its own. `sleep`: for
+    tests, takes seconds. Raises `Misconfigured`.
     """
 
     def __init__(
@@ -49,19 +64,26 @@ class AsyncClient:
         authentication: Authentication,
         *,
         dpop_key: KeyPair | None = None,
+        can_interact: bool = False,
+        callbacks: Callbacks | None = None,
         http: httpx2.AsyncClient | None = None,
         surroundings: Surroundings | None = None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        self._link: Final = Link.to(
-            server, client_id, authentication, surroundings or Surroundings()
+        self.link: Final = Link.to(
+            server,
+            client_id,
+            authentication,
+            surroundings or Surroundings(),
+            can_interact=can_interact,
+            callbacks=callbacks,
         )
         self.dpop_key: Final = dpop_key
         self._owned = None
         if http is None:
-            http = self._owned = make_async_client(cleartext=is_cleartext(self._link.issuer))
+            http = self._owned = make_async_client(cleartext=is_cleartext(self.link.issuer))
         self._http: Final = http
-        self._sleep: Final = sleep
+        self.sleep: Final = sleep
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +97,7 @@ class AsyncClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"<AsyncClient {self._link.client_id!r} at {self._link.issuer!r}>"
+        return f"<AsyncClient {self.link.client_id!r} at {self.link.issuer!r}>"
 
     async def aclose(self) -> None:
         """Close the connections that the library opened; pending requests live on."""
@@ -84,7 +106,7 @@ class AsyncClient:
 
     async def metadata(self) -> ServerMetadata:
         """The server's metadata. Raises `DiscoveryFailed`, `Unavailable`."""
-        return await self._run(self._link.discover())
+        return await self._run(self.link.discover())
 
     @overload
     async def request_token(
@@ -138,7 +160,208 @@ class AsyncClient:
             defer=defer,
             on_partial=on_partial,
         )
-        answer = await self._run(ask(self._link, wish, key=self.dpop_key))
+        answer = await self._run(ask(self.link, wish, key=self.dpop_key))
+        return AsyncPendingToken(self, answer) if isinstance(answer, Pursuit) else answer
+
+    async def exchange_token(
+        self,
+        subject: Token | TypedToken,
+        *,
+        actor: Token | TypedToken | None = None,
+        audience: str | None = None,
+        requested_token_type: str | None = None,
+        scope: str | Iterable[str] = (),
+        resource: str | Iterable[str] = (),
+        authorization_details: Sequence[Detail] = (),
+        defer: bool = True,
+        on_partial: OnPartial = "accept",
+    ) -> "Token | AsyncPendingToken":
+        """Exchange a token for another one, or an assertion for another server (RFC 8693).
+
+        With `actor` the result says who acts for the subject. Raises as `request_token`.
+        """
+        return await self.request_token(
+            names.GRANT_TOKEN_EXCHANGE,
+            scope=scope,
+            resource=resource,
+            authorization_details=authorization_details,
+            parameters=exchange_parameters(
+                subject, actor, audience, requested_token_type, key=self.dpop_key
+            ),
+            defer=defer,
+            on_partial=on_partial,
+        )
+
+    async def use_assertion(
+        self,
+        assertion: Secret,
+        *,
+        scope: str | Iterable[str] = (),
+        resource: str | Iterable[str] = (),
+        authorization_details: Sequence[Detail] = (),
+        defer: bool = True,
+        on_partial: OnPartial = "accept",
+    ) -> "Token | AsyncPendingToken":
+        """Redeem another issuer's assertion, such as an ID-JAG (RFC 7523). It is spent also
+        where the answer is "not yet". Raises as `request_token`.
+        """
+        return await self.request_token(
+            names.GRANT_JWT_BEARER,
+            scope=scope,
+            resource=resource,
+            authorization_details=authorization_details,
+            parameters={names.ASSERTION: assertion},
+            defer=defer,
+            on_partial=on_partial,
+        )
+
+    async def authorization_request(
+        self,
+        redirect_uri: str,
+        *,
+        scope: str | Iterable[str] = (),
+        resource: str | Iterable[str] = (),
+        authorization_details: Sequence[Detail] = (),
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        defer: bool = True,
+    ) -> AuthorizationRequest:
+        """Where to send a person, so that they let this client act for them.
+
+        `parameters` are further ones of the request, such as `login_hint`. Keep
+        what is returned until the person comes back, and only for that browser.
+        Raises `DiscoveryFailed`, `Unavailable`, `Misconfigured`.
+        """
+        access = Access.of(
+            scope=scope, resource=resource, authorization_details=authorization_details
+        )
+        return await self._run(
+            begin(
+                self.link,
+                redirect_uri=redirect_uri,
+                access=access,
+                defer=defer,
+                parameters=parameters,
+                key=self.dpop_key,
+            )
+        )
+
+    async def exchange_code(
+        self,
+        request: AuthorizationRequest,
+        returned: str | Mapping[str, str],
+        *,
+        on_partial: OnPartial = "accept",
+    ) -> "Token | AsyncPendingToken":
+        """Redeem the code with which the person came back: a token, or "not yet".
+
+        `returned`: the URL that the browser came to, its query, or the parameters.
+        Raises `NotOurs` if it does not answer this request (nothing is redeemed
+        then), `AccessDenied` if the person said no, and as `request_token`.
+        """
+        wish = exchange_wish(self.link, request, returned, on_partial=on_partial)
+        answer = await self._run(ask(self.link, wish, key=self.dpop_key))
+        return AsyncPendingToken(self, answer) if isinstance(answer, Pursuit) else answer
+
+    async def authorize_in_browser(
+        self,
+        *,
+        scope: str | Iterable[str] = (),
+        resource: str | Iterable[str] = (),
+        authorization_details: Sequence[Detail] = (),
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        defer: bool = True,
+        on_partial: OnPartial = "accept",
+        open_browser: Callable[[str], object] = webbrowser.open,
+        port: int = 0,
+        path: str = "/callback",
+        timeout: timedelta = timedelta(minutes=10),  # noqa: ASYNC109  # of a person, not of this call
+    ) -> "Token | AsyncPendingToken":
+        """The whole flow for a program on this machine: listen, open a browser, redeem.
+
+        The client is registered with `http://127.0.0.1<path>`, any port. Raises
+        `NobodyCame`, `OSError` (nothing can listen), and as `exchange_code`.
+        """
+        with Loopback(port=port, path=path) as loopback:
+            request = await self.authorization_request(
+                loopback.redirect_uri,
+                scope=scope,
+                resource=resource,
+                authorization_details=authorization_details,
+                parameters=parameters,
+                defer=defer,
+            )
+            open_browser(request.url)
+            returned = await anyio.to_thread.run_sync(
+                loopback.wait,
+                timeout.total_seconds(),
+                partial(belongs_to, request),
+                abandon_on_cancel=True,
+            )
+        return await self.exchange_code(request, returned, on_partial=on_partial)
+
+    async def device_request(
+        self,
+        *,
+        scope: str | Iterable[str] = (),
+        resource: str | Iterable[str] = (),
+        authorization_details: Sequence[Detail] = (),
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        defer: bool = True,
+    ) -> DeviceRequest:
+        """What to show a person who types a code elsewhere (RFC 8628): for programs without a
+        browser. Ask anew only when somebody wants it. Raises as `authorization_request`, and
+        what the server refuses with.
+        """
+        access = Access.of(
+            scope=scope, resource=resource, authorization_details=authorization_details
+        )
+        return await self._run(
+            begin_device(
+                self.link, access=access, defer=defer, parameters=parameters, key=self.dpop_key
+            )
+        )
+
+    async def await_device(
+        self, request: DeviceRequest, *, on_partial: OnPartial = "accept"
+    ) -> "Token | AsyncPendingToken":
+        """Poll until the person has answered: a token, or "not yet" if somebody else must agree
+        as well. Raises `AccessDenied` if they said no, `Expired`, and as `request_token`.
+        """
+        answer = await self._run(await_device(self.link, request, on_partial=on_partial))
+        return AsyncPendingToken(self, answer) if isinstance(answer, Pursuit) else answer
+
+    async def refresh(
+        self,
+        token: Token | Secret,
+        *,
+        scope: str | Iterable[str] = (),
+        resource: str | Iterable[str] = (),
+        authorization_details: Sequence[Detail] = (),
+        defer: bool = True,
+        on_partial: OnPartial = "accept",
+    ) -> "Token | AsyncPendingToken":
+        """A fresh token for the same, or for less: what is given here narrows it.
+
+        A bare refresh token, such as one from a database, goes with the client's own key.
+        A refresh can be told to wait; nothing is spent until it succeeds. If what the wait
+        brings has no refresh token, the old one stays in force. Do not
+        refresh one token from two places at once: see `AsyncTokenSource`. Raises
+        `InvalidGrant` once the grant has ended, `Misconfigured` without a refresh
+        token, and as `request_token`.
+        """
+        access = Access.of(
+            scope=scope, resource=resource, authorization_details=authorization_details
+        )
+        answer = await self._run(
+            refresh(
+                self.link,
+                token,
+                access=access,
+                defer=defer,
+                on_partial=on_partial,
+                key=self.dpop_key,
+            )
+        )
         return AsyncPendingToken(self, answer) if isinstance(answer, Pursuit) else answer
 
     async def resume(
@@ -149,18 +372,35 @@ class AsyncClient:
         It goes on with its own DPoP key and token endpoint, whatever this
         client has. Raises `StateUnreadable`, `ForeignState`.
         """
-        link = self._link
+        link = self.link
         held, saved = await anyio.to_thread.run_sync(
             partial(read_state, Path(path), seal, issuer=link.issuer, client_id=link.client_id)
         )
         return AsyncPendingToken(self, Pursuit.resumed(link, held), saved)
+
+    async def identify(self, token: Token, *, algorithm: str = USUAL_ALG) -> Identity:
+        """Who signed in, by the ID token that came with this token (OpenID Connect).
+
+        `algorithm`: the one that the client is registered with (`id_token_signed_response_alg`).
+        Raises `NotIdentified` for one that is not to be believed, `Misconfigured` if there is
+        none, `DiscoveryFailed`, `Unavailable`. The token stays good, and it may be tried again.
+        """
+        return await self._run(identify(self.link, token, algorithm=algorithm))
+
+    async def userinfo(self, token: Token, identity: Identity) -> Mapping[str, Any]:
+        """What the server tells about whoever was identified; `token` is one for UserInfo.
+
+        Raises `ServerRefused` for a token that does not let us ask, `NotIdentified` for claims
+        about somebody else, `MalformedResponse`, `DiscoveryFailed`, `Unavailable`.
+        """
+        return await self._run(ask_userinfo(self.link, token, identity))
 
     async def revoke(self, token: Token) -> None:
         """Revoke an access token; returns only if the server confirmed that.
 
         Raises `CancelNotSupported` if the server does not revoke tokens.
         """
-        await self._run(revoke_token(self._link, token))
+        await self._run(revoke_token(self.link, token))
 
     async def _run(self, flow: Flow[T], handle: "AsyncPendingToken | None" = None) -> T:
         reply: Reply = None
@@ -186,8 +426,8 @@ class AsyncClient:
             flow.close()
 
     async def _pause(self, seconds: float, handle: "AsyncPendingToken | None") -> None:
-        if self._sleep is not None:
-            await self._sleep(seconds)
+        if self.sleep is not None:
+            await self.sleep(seconds)
             return
         woken = anyio.Event() if handle is None else handle._woken
         with anyio.move_on_after(seconds):
@@ -212,6 +452,7 @@ class AsyncPendingToken:
         self._hook: Callable[[Progress], object] | None = None
         self._turn: Final = anyio.Lock()
         self._woken = anyio.Event()
+        pursuit.be_called(self.notified)
 
     def __repr__(self) -> str:
         return f"<AsyncPendingToken at {self.issuer!r}, expires {self.expires_at}>"
@@ -291,6 +532,11 @@ class AsyncPendingToken:
         finally:
             self._woken.set()
 
+    def notified(self) -> None:
+        """A callback for this request has come. Whatever it says, the answer is polled for."""
+        self._pursuit.notified()
+        self._woken.set()
+
     async def save(self, path: str | PathLike[str], *, seal: Seal | None = None) -> None:
         """Save the request, sealed, so that another process can `resume` it.
 
@@ -311,5 +557,8 @@ class AsyncPendingToken:
                 told = self._hook(step.progress)
                 if isawaitable(told):
                     await told
-        elif self._saved is not None:
+            return
+        if isinstance(step, Forget):
+            self._pursuit.be_called_no_more()
+        if self._saved is not None:
             await anyio.to_thread.run_sync(follow, self._saved, step)

@@ -9,6 +9,9 @@
     │   └── Cancelled          this handle was cancelled
     ├── ServerRefused          any other error code of the server
     ├── MalformedResponse      the answer contradicts itself; no token is taken from it
+    ├── NotOurs                what came to the redirect URI answers another request
+    ├── NotIdentified          who somebody is was not told so that it can be believed
+    ├── NobodyCame             the browser did not come back in time
     ├── Unavailable            no usable answer came
     ├── StillPending           the caller's time-out is over, the request lives on
     ├── AlreadyGranted         too late to cancel
@@ -51,6 +54,8 @@ class AccessDenied(Ended):
 
     `remark` is what the reviewer chose to tell, `outcome` the machine-readable
     end. Both are untrusted text from outside, above all where a model reads them.
+    Act on `next_action`: `none`, `retry` (the same, after `retry_after`) or `request`
+    (a new request may succeed). All of them are `None` where the server does not say.
     """
 
     def __init__(
@@ -59,11 +64,15 @@ class AccessDenied(Ended):
         description: str | None = None,
         remark: str | None = None,
         outcome: str | None = None,
+        next_action: str | None = None,
+        retry_after: timedelta | None = None,
     ) -> None:
         super().__init__("The request was denied")
         self.description = description
         self.remark = remark
         self.outcome = outcome
+        self.next_action = next_action
+        self.retry_after = retry_after
 
 
 class Expired(Ended):
@@ -146,6 +155,23 @@ class StopPolling(ServerRefused):
 
 class MalformedResponse(ClientError):
     """The answer contradicts itself or lacks what it must have; no token is taken from it."""
+
+
+class NotOurs(ClientError):
+    """What came to the redirect URI does not answer this request: another `state`, another
+    issuer, or parameters that are missing or repeated. Nothing was redeemed (RFC 9207 §2.4).
+    """
+
+
+class NotIdentified(ClientError):
+    """An ID token, or what UserInfo told, is not to be believed; the access token stays."""
+
+
+class NobodyCame(ClientError, TimeoutError):
+    """The browser did not come back to the redirect URI in time."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody came back from the authorization endpoint in time")
 
 
 class Unavailable(ClientError):

@@ -15,12 +15,16 @@ from abeyance.client.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send one HTTP request, follow no redirect; the reply is `Received` or `Unanswered`."""
+    """Send one HTTP request, follow no redirect; the reply is `Received` or `Unanswered`.
+
+    `hold`: the server may keep the answer back for so many seconds (EXT-WAIT-07).
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    hold: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class Held:
     `interval` is the server's first word, `penalties` how often it said
     `slow_down` since. `expires_at` is a wall-clock instant, since a monotonic
     one means nothing in another process; `None` if the server told no life.
+    `notification_token`: what a callback for it must bring, if it takes any.
     """
 
     issuer: str
@@ -29,3 +30,5 @@ class Held:
     penalties: int
     opened_at: datetime
     expires_at: datetime | None
+    nonce: Secret | None = None  # that the ID token must have
+    notification_token: Secret | None = None

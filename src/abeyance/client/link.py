@@ -12,33 +12,41 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from abeyance.client import answers
-from abeyance.client.addresses import BadAddress, check_issuer, metadata_url
+from abeyance.client.addresses import BadAddress, check_issuer, metadata_url, openid_url
 from abeyance.client.authentication import Authentication, Occasion
+from abeyance.client.callbacks import Callbacks
 from abeyance.client.errors import DiscoveryFailed, Misconfigured, Unavailable
 from abeyance.client.exchange import Flow, Received, Send, Unanswered, send
 from abeyance.client.metadata import ServerMetadata, parse_metadata
 from abeyance.client.surroundings import Surroundings
 from abeyance.proofs.dpop import make_proof
-from abeyance.proofs.jwk import KeyPair
+from abeyance.proofs.jwk import KeyPair, KeySet
 from abeyance.wire import names
 from abeyance.wire.form import render_form
 
 log: Final = logging.getLogger("abeyance.client")
 
 _COMMON: Final = (("Accept", "application/json"), ("User-Agent", "abeyance"))
+_NOT_FOUND: Final = 404
 _FORM: Final = (("Content-Type", "application/x-www-form-urlencoded"),)
 
 
 @dataclass(slots=True)
 class Link:
-    """Shared by all requests of one client; `nonces` holds the last DPoP nonce of each origin."""
+    """Shared by all requests of one client; `nonces` holds the last DPoP nonce of each origin.
+
+    `can_interact`: the program can show somebody an address (reading 27).
+    """
 
     issuer: str
     client_id: str
     authentication: Authentication
     surroundings: Surroundings
     known: ServerMetadata | None = None
+    can_interact: bool = False
     nonces: dict[str, str] = field(default_factory=dict, repr=False)
+    keys: KeySet | None = None  # the server's, once somebody needed them
+    callbacks: Callbacks | None = None
 
     @classmethod
     def to(
@@ -47,6 +55,9 @@ class Link:
         client_id: str,
         authentication: Authentication,
         surroundings: Surroundings,
+        *,
+        can_interact: bool = False,
+        callbacks: Callbacks | None = None,
     ) -> "Link":
         """Raises `Misconfigured` for an issuer that must not be talked to."""
         issuer = server.issuer if isinstance(server, ServerMetadata) else server
@@ -57,12 +68,39 @@ class Link:
         if not client_id:
             raise Misconfigured("The client id is empty")
         known = server if isinstance(server, ServerMetadata) else None
-        return cls(issuer, client_id, authentication, surroundings, known)
+        return cls(
+            issuer,
+            client_id,
+            authentication,
+            surroundings,
+            known,
+            can_interact,
+            callbacks=callbacks,
+        )
+
+    @property
+    def completion_mode(self) -> str:
+        """How an opt-in is worded: both values, for servers that know one of them only."""
+        if not self.can_interact:
+            return names.COMPLETION_DEFERRED
+        return f"{names.COMPLETION_DEFERRED} {names.COMPLETION_INTERACTIVE}"
+
+    @property
+    def common(self) -> tuple[tuple[str, str], ...]:
+        """The header fields of every request."""
+        return _COMMON
+
+    def speaks(self, profile: str) -> bool:
+        """Does the server list this profile, as far as its metadata has been read?"""
+        return self.known is not None and profile in self.known.profiles
 
     def discover(self) -> Flow[ServerMetadata]:
         """The metadata, fetched once. Raises `DiscoveryFailed`, `Unavailable`."""
         if self.known is None:
             reply = yield from send(Send("GET", metadata_url(self.issuer), _COMMON))
+            if isinstance(reply, Received) and reply.status == _NOT_FOUND:
+                # A provider of OpenID Connect may publish it under its older name only.
+                reply = yield from send(Send("GET", openid_url(self.issuer), _COMMON))
             if isinstance(reply, Unanswered):
                 raise Unavailable(reply.why)
             if reply.status == 429 or reply.status >= 500:
@@ -75,23 +113,33 @@ class Link:
         return self.known
 
     def call(
-        self, url: str, parameters: Iterable[tuple[str, str]], *, key: KeyPair | None
+        self,
+        url: str,
+        parameters: Iterable[tuple[str, str]],
+        *,
+        key: KeyPair | None,
+        hold: int = 0,
     ) -> Flow[Received | Unanswered]:
-        """Post a form, authenticated and with proof of `key`.
+        """Post a form, authenticated and with proof of `key`. `hold`: for so many seconds the
+        server may keep the answer back.
 
         A nonce challenge is answered once, with everything that must be fresh
         made anew; a second challenge is the caller's answer (T-240).
         """
         parameters = tuple(parameters)
-        reply = yield from send(self._request(url, parameters, key))
+        reply = yield from send(self._request(url, parameters, key, hold))
         if self._is_challenge(url, reply) and key is not None:
             log.debug("nonce challenge answered")
-            reply = yield from send(self._request(url, parameters, key))
+            reply = yield from send(self._request(url, parameters, key, hold))
             self._is_challenge(url, reply)
         return reply
 
     def _request(
-        self, url: str, parameters: tuple[tuple[str, str], ...], key: KeyPair | None
+        self,
+        url: str,
+        parameters: tuple[tuple[str, str], ...],
+        key: KeyPair | None,
+        hold: int,
     ) -> Send:
         now = self.surroundings.now()
         who = self.authentication.credentials(
@@ -105,10 +153,15 @@ class Link:
                 url=url,
                 now=now,
                 jti=self.surroundings.identifier(),
-                nonce=self.nonces.get(_origin(url)),
+                nonce=self.nonces.get(origin_of(url)),
             )
             headers += ((names.HEADER_DPOP, proof),)
-        return Send("POST", url, headers, render_form(parameters + who.parameters))
+        # Only once where both say it, such as the `client_id` of a pushed request.
+        said = {name for name, _ in who.parameters}
+        others = tuple(pair for pair in parameters if pair[0] not in said)
+        if hold:
+            headers += ((names.HEADER_PREFER, f"wait={hold}"),)
+        return Send("POST", url, headers, render_form(others + who.parameters), hold)
 
     def _is_challenge(self, url: str, reply: Received | Unanswered) -> bool:
         if isinstance(reply, Unanswered):
@@ -116,10 +169,10 @@ class Link:
         nonce = answers.fresh_nonce(reply)
         if nonce is None:
             return False
-        self.nonces[_origin(url)] = nonce
+        self.nonces[origin_of(url)] = nonce
         return isinstance(answers.read_answer(reply, polling=True), answers.NonceWanted)
 
 
-def _origin(url: str) -> str:
+def origin_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

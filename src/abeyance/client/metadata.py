@@ -19,16 +19,33 @@ class ServerMetadata:
 
     issuer: str
     token_endpoint: str
+    authorization_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
+    challenge_methods: frozenset[str] | None = None  # `None`: it does not say
+    names_itself: bool = False  # the answer at the redirect URI carries `iss` (RFC 9207)
+    device_authorization_endpoint: str | None = None
     revocation_endpoint: str | None = None
     revocable: frozenset[str] = frozenset()
+    jwks_uri: str | None = None
+    userinfo_endpoint: str | None = None
     deferral_supported: bool = False
+    profiles: frozenset[str] = frozenset()  # of deferral (`names.PROFILE_...`)
+    interaction_origins: frozenset[str] = frozenset()  # where people act, besides its own
 
     def __post_init__(self) -> None:
         try:
             check_issuer(self.issuer)
             check_endpoint(self.token_endpoint, issuer=self.issuer)
-            if self.revocation_endpoint is not None:
-                check_endpoint(self.revocation_endpoint, issuer=self.issuer)
+            for each in (
+                self.authorization_endpoint,
+                self.pushed_authorization_request_endpoint,
+                self.device_authorization_endpoint,
+                self.revocation_endpoint,
+                self.jwks_uri,
+                self.userinfo_endpoint,
+            ):
+                if each is not None:
+                    check_endpoint(each, issuer=self.issuer)
         except BadAddress as bad:
             raise DiscoveryFailed(f"The server's metadata cannot be used: {bad}") from None
 
@@ -51,15 +68,30 @@ def parse_metadata(members: Mapping[str, Any] | None, *, issuer: str) -> ServerM
     token, revocation = members.get("token_endpoint"), members.get("revocation_endpoint")
     if not isinstance(token, str):
         raise DiscoveryFailed("The server's metadata has no token endpoint")
-    revocable = members.get("revocation_endpoint_token_type_values_supported")
+    authorization = members.get("authorization_endpoint")
+    pushed = members.get("pushed_authorization_request_endpoint")
+    keys, userinfo = members.get("jwks_uri"), members.get("userinfo_endpoint")
+    devices = members.get("device_authorization_endpoint")
+    methods = members.get("code_challenge_methods_supported")
     return ServerMetadata(
         issuer=issuer,
         token_endpoint=token,
+        authorization_endpoint=authorization if isinstance(authorization, str) else None,
+        pushed_authorization_request_endpoint=pushed if isinstance(pushed, str) else None,
+        challenge_methods=None if methods is None else _texts(methods),
+        names_itself=members.get("authorization_response_iss_parameter_supported") is True,
+        device_authorization_endpoint=devices if isinstance(devices, str) else None,
         revocation_endpoint=revocation if isinstance(revocation, str) else None,
-        revocable=frozenset(
-            value
-            for value in (revocable if isinstance(revocable, list) else ())
-            if isinstance(value, str)
-        ),
+        revocable=_texts(members.get("revocation_endpoint_token_type_values_supported")),
+        jwks_uri=keys if isinstance(keys, str) else None,
+        userinfo_endpoint=userinfo if isinstance(userinfo, str) else None,
         deferral_supported=members.get("deferred_token_response_supported") is True,
+        profiles=_texts(members.get("deferred_token_response_profiles_supported")),
+        interaction_origins=_texts(members.get("deferred_interaction_origins")),
+    )
+
+
+def _texts(value: Any) -> frozenset[str]:
+    return frozenset(
+        each for each in (value if isinstance(value, list) else ()) if isinstance(each, str)
     )

@@ -1,8 +1,10 @@
 """What a caller may know while a request waits (DTR-ERR-08: may be shown, never depended on)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+
+from abeyance.wire.secret import Secret
 
 
 class Waiting(Enum):
@@ -22,6 +24,10 @@ class Progress:
     `description` is the server's opaque step identifier (untrusted text);
     `polled` says whether this call sent a request; `next_poll_in` is zero once
     a poll is due; `expires_in` is unknown if the server did not tell it.
+    `interaction_uri`: where somebody must act first, at the server's own origin;
+    whoever has the address and may sign in can act, so show it to that person only,
+    and ask before a browser opens it. `interaction_code`: show it beside, so that they can
+    compare it with what stands there.
     """
 
     state: Waiting
@@ -31,3 +37,5 @@ class Progress:
     waited: timedelta
     next_poll_in: timedelta
     expires_in: timedelta | None
+    interaction_uri: Secret | None = field(default=None, compare=False)
+    interaction_code: str | None = None

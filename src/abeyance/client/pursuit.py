@@ -7,10 +7,12 @@ client share it. One flow at a time polls; `cancel` may run beside it.
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import NoReturn, assert_never
+from typing import Final, NoReturn, TypeAlias, assert_never
 
 from abeyance.client import answers
 from abeyance.client.access import Access
+from abeyance.client.addresses import BadAddress, check_interaction
+from abeyance.client.callbacks import Notified
 from abeyance.client.errors import (
     AlreadyGranted,
     Cancelled,
@@ -30,15 +32,28 @@ from abeyance.client.revoking import revoke
 from abeyance.client.token import OnPartial, Token
 from abeyance.proofs.jwk import KeyPair
 from abeyance.wire import names
+from abeyance.wire.secret import Secret
+
+HOLD: Final = 25  # seconds that a poll may be held
+
+Form: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Pursuit:
     """The moving part behind a pending handle. Instants are ticks of the monotonic clock."""
 
     def __init__(
-        self, link: Link, held: Held, pace: Pace, *, started: float, expires: float | None
+        self,
+        link: Link,
+        held: Held,
+        pace: Pace,
+        *,
+        started: float,
+        expires: float | None,
+        repeat: Form | None = None,
     ) -> None:
         self.held = held
+        self._repeat = repeat  # the first request, as long as it could bring back what was lost
         self._link = link
         self._pace = pace
         self._started = started
@@ -48,10 +63,13 @@ class Pursuit:
         self._polls = 0
         self._state = Waiting.PENDING
         self._description: str | None = None
+        self._interaction: Secret | None = None
+        self._interaction_code: str | None = None
         self._ended: Token | ClientError | None = None
         self._in_doubt = False  # the answer to an earlier poll may be lost
         self._sending = False
         self._interrupted = False
+        self._notified: float | None = None
 
     @classmethod
     def opened(
@@ -65,11 +83,15 @@ class Pursuit:
         on_partial: OnPartial,
         retry_after: timedelta | None,
         asked_at: float,
+        repeat: Form | None = None,
+        nonce: Secret | None = None,
+        notification_token: Secret | None = None,
     ) -> "Pursuit":
         """Take up a deferred response.
 
         `asked_at`: the tick when the request left. The server began to count
-        later than that, so our end lies before its end, never after.
+        later than that, so our end lies before its end, never after. `repeat`: the
+        form of the first request, where the server would know it again.
         """
         now, life = link.surroundings.now(), deferred.expires_in
         interval = deferred.interval or DEFAULT_INTERVAL
@@ -85,6 +107,8 @@ class Pursuit:
             penalties=0,
             opened_at=now,
             expires_at=None if life is None else now + life,
+            nonce=nonce,
+            notification_token=notification_token,
         )
         pursuit = cls(
             link,
@@ -92,9 +116,12 @@ class Pursuit:
             Pace(interval).answered(retry_after),
             started=asked_at,
             expires=None if life is None else asked_at + life.total_seconds(),
+            repeat=repeat,
         )
         pursuit._state = deferred.waiting
         pursuit._description = deferred.description
+        pursuit._interaction = pursuit._checked(deferred.interaction_uri)
+        pursuit._interaction_code = deferred.interaction_code
         pursuit._schedule(first=True)
         return pursuit
 
@@ -137,6 +164,9 @@ class Pursuit:
         Raises what ended the request, also when asked again: an end is final
         (DTR-ERR-07, -09), and nothing more is sent.
         """
+        return (yield from self._poll(0))
+
+    def _poll(self, hold: int) -> Flow[Token | Progress]:
         if isinstance(self._ended, Token):
             return self._ended
         self._raise_if_over()
@@ -145,7 +175,7 @@ class Pursuit:
             yield from self._end(Expired())
         if self._due is None or now < self._due or self._sending:
             return self.progress()
-        return (yield from self._poll_once())
+        return (yield from self._poll_once(hold))
 
     def wait(self, timeout: timedelta | None) -> Flow[Token]:
         """Poll at the pace until there is a token.
@@ -153,7 +183,8 @@ class Pursuit:
         Raises what ended the request, and `StillPending` when the time-out is
         over or `interrupt` was called. After a long suspension there is one
         poll, not one for each that was missed (T-252): the next is always
-        counted from the last answer.
+        counted from the last answer. Where the server offers to hold polls, they are
+        held, so that a decision is heard at once (EXT-WAIT).
         """
         until = None if timeout is None else self._tick() + timeout.total_seconds()
         self._interrupted = False
@@ -168,7 +199,7 @@ class Pursuit:
             now = self._tick()
             due = self._limit if self._due is None else min(self._due, self._limit)
             if now >= due:
-                answer = yield from self.poll()
+                answer = yield from self._poll(self._hold(now, until))
                 if isinstance(answer, Progress) and self._ended is None:
                     yield Tell(answer)
             elif until is None or due <= until:
@@ -211,6 +242,16 @@ class Pursuit:
         log.info("request cancelled")
         yield Forget()
 
+    def be_called(self, notified: Notified) -> None:
+        """Let callbacks for this request call `notified`."""
+        callbacks, held = self._link.callbacks, self.held
+        if callbacks is not None and held.notification_token is not None:
+            callbacks.attach(held.notification_token, held.code, notified)
+
+    def be_called_no_more(self) -> None:
+        if self._link.callbacks is not None and self.held.notification_token is not None:
+            self._link.callbacks.forget(self.held.notification_token)
+
     def check_open(self) -> None:
         """Raise what ended the request, if something did."""
         if isinstance(self._ended, Token):
@@ -220,6 +261,17 @@ class Pursuit:
     def interrupt(self) -> None:
         """Let a running `wait` end with `StillPending`."""
         self._interrupted = True
+
+    def notified(self) -> None:
+        """A callback came: poll at once, where the server says that one such poll is free; else
+        when the rest of the interval has passed, as without it (EXT-WAIT-06, -08).
+        """
+        link, now = self._link, self._tick()
+        if not (link.speaks(names.PROFILE_WAIT) or link.speaks(names.PROFILE_NOTIFY)):
+            return
+        # However many come: no more polls than the pace would allow besides.
+        if self._notified is None or now - self._notified >= self._pace.bound.total_seconds():
+            self._notified = self._due = now
 
     def progress(self, *, polled: bool = False) -> Progress:
         now = self._tick()
@@ -234,9 +286,18 @@ class Pursuit:
             expires_in=(
                 None if self._expires is None else timedelta(seconds=max(0.0, self._expires - now))
             ),
+            interaction_uri=self._interaction,
+            interaction_code=None if self._interaction is None else self._interaction_code,
         )
 
-    def _poll_once(self) -> Flow[Token | Progress]:
+    def _hold(self, now: float, until: float | None) -> int:
+        """For how many seconds the server may hold a poll that is sent now."""
+        if not self._link.speaks(names.PROFILE_WAIT):
+            return 0
+        end = self._limit if until is None else min(self._limit, until)
+        return max(0, min(HOLD, int(end - now)))
+
+    def _poll_once(self, hold: int) -> Flow[Token | Progress]:
         in_doubt, self._in_doubt = self._in_doubt, True
         # If the caller breaks off here, the poll may have arrived all the same.
         self._due = self._tick() + self._pace.bound.total_seconds()
@@ -249,6 +310,7 @@ class Pursuit:
                     (names.DEFERRAL_CODE, self.held.code.reveal()),
                 ),
                 key=self.held.key,
+                hold=hold,
             )
         finally:
             self._sending = False
@@ -266,6 +328,8 @@ class Pursuit:
             case answers.Pending() | answers.Deferred():
                 self._in_doubt = False
                 self._state, self._description = answer.waiting, answer.description
+                self._interaction = self._checked(answer.interaction_uri)
+                self._interaction_code = answer.interaction_code
                 self._pace = self._pace.answered(retry_after)
             case answers.TooFast():
                 self._in_doubt = False
@@ -278,6 +342,10 @@ class Pursuit:
                 self._pace = self._pace.failed(retry_after)
                 log.info("poll got no usable answer")
             case answers.Refusal():
+                if in_doubt and answer.error == names.INVALID_GRANT:
+                    recovered = yield from self._recover()
+                    if recovered is not None:
+                        return (yield from self._receive(recovered))
                 yield from self._end(refusal_error(answer, polling=True, in_doubt=in_doubt))
             case answers.Contradiction():
                 yield from self._end(MalformedResponse(answer.reason))
@@ -288,6 +356,20 @@ class Pursuit:
             yield Keep(self.held)
         return self.progress(polled=True)
 
+    def _recover(self) -> Flow[answers.Granted | None]:
+        """The token may have been issued and lost on the way: ask for it by the name of the
+        first request, once, where the server offers that (EXT-IDEMP-07).
+        """
+        form, self._repeat = self._repeat, None
+        if form is None:
+            return None
+        log.info("a token that may be lost is asked for again")
+        reply = yield from self._link.call(self.held.token_endpoint, form, key=self.held.key)
+        if isinstance(reply, Unanswered):
+            return None
+        answer = answers.read_answer(reply, polling=False)
+        return answer if isinstance(answer, answers.Granted) else None
+
     def _receive(self, granted: answers.Granted) -> Flow[Token]:
         try:
             token = yield from receive(
@@ -296,6 +378,7 @@ class Pursuit:
                 requested=self.held.requested,
                 key=self.held.key,
                 on_partial=self.held.on_partial,
+                nonce=self.held.nonce,
             )
         except ClientError as unwanted:
             yield from self._end(unwanted, over=True)
@@ -327,6 +410,23 @@ class Pursuit:
             first=first,
             jitter=self._link.surroundings.jitter(),
         )
+
+    def _checked(self, uri: Secret | None) -> Secret | None:
+        """An address of the server's own, or none: a foreign one is never shown to anybody."""
+        if uri is None:
+            return None
+        try:
+            known = self._link.known
+            check_interaction(
+                uri.reveal(),
+                issuer=self._link.issuer,
+                token_endpoint=self.held.token_endpoint,
+                others=() if known is None else known.interaction_origins,
+            )
+        except BadAddress:
+            log.warning("an interaction address that is not the server's own was left out")
+            return None
+        return uri
 
     def _tick(self) -> float:
         return self._link.surroundings.tick()

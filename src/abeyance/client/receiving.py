@@ -1,5 +1,7 @@
 """What becomes of an answer that ends something: a token for the caller, or the reason why not."""
 
+from dataclasses import replace
+
 from abeyance.client import answers
 from abeyance.client.access import Access
 from abeyance.client.errors import (
@@ -18,6 +20,7 @@ from abeyance.client.revoking import revoke_token
 from abeyance.client.token import OnPartial, Token
 from abeyance.proofs.jwk import KeyPair
 from abeyance.wire import names
+from abeyance.wire.secret import Secret
 
 
 def receive(
@@ -27,6 +30,7 @@ def receive(
     requested: Access,
     key: KeyPair | None,
     on_partial: OnPartial,
+    nonce: Secret | None = None,
 ) -> Flow[Token]:
     """Make the caller's token of a success response.
 
@@ -34,8 +38,10 @@ def receive(
     bound to the key that was proven (`MalformedResponse`), and one that grants
     less where the rule is all or nothing (`PartialGrant`, EXT-NARROW-04).
     """
-    token = _token(link, granted, requested, key)
-    if (token.token_type.lower() == names.DPOP.lower()) != (key is not None):
+    token = replace(_token(link, granted, requested, key), nonce=nonce)
+    if not _is_assertion(token) and (
+        (token.token_type.lower() == names.DPOP.lower()) != (key is not None)
+    ):
         yield from _discard(link, token)
         raise MalformedResponse(
             "The token is not bound to the key that was proven"
@@ -53,7 +59,11 @@ def refusal_error(refusal: answers.Refusal, *, polling: bool, in_doubt: bool) ->
     match refusal.error:
         case names.ACCESS_DENIED:
             return AccessDenied(
-                description=refusal.description, remark=refusal.remark, outcome=refusal.outcome
+                description=refusal.description,
+                remark=refusal.remark,
+                outcome=refusal.outcome,
+                next_action=refusal.next_action,
+                retry_after=refusal.retry_after,
             )
         case names.EXPIRED_TOKEN:
             return Expired(description=refusal.description)
@@ -63,6 +73,14 @@ def refusal_error(refusal: answers.Refusal, *, polling: bool, in_doubt: bool) ->
             return StopPolling(refusal.error, refusal.description)
         case _:
             return ServerRefused(refusal.error, refusal.description)
+
+
+def _is_assertion(token: Token) -> bool:
+    """Is it no access token at all, but what an exchange was asked for (RFC 8693 §2.2.1)? It
+    can be used nowhere as one, so it cannot be one that lost its key.
+    """
+    issued = token.other.get(names.ISSUED_TOKEN_TYPE)
+    return token.token_type == names.NOT_A_TOKEN_TYPE and issued == names.URN_ID_JAG
 
 
 def _token(link: Link, granted: answers.Granted, requested: Access, key: KeyPair | None) -> Token:

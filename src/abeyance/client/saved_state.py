@@ -106,6 +106,8 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     penalties: int
     opened_at: float
     expires_at: float | None
+    nonce: str | None = None
+    notification_token: str | None = None
 
 
 def _render(held: Held) -> bytes:
@@ -133,6 +135,10 @@ def _render(held: Held) -> bytes:
         penalties=held.penalties,
         opened_at=held.opened_at.timestamp(),
         expires_at=None if held.expires_at is None else held.expires_at.timestamp(),
+        nonce=None if held.nonce is None else held.nonce.reveal(),
+        notification_token=(
+            None if held.notification_token is None else held.notification_token.reveal()
+        ),
     )
     return msgspec.json.encode(state)
 
@@ -165,6 +171,10 @@ def _parse(content: bytes) -> Held:
             opened_at=datetime.fromtimestamp(state.opened_at, UTC),
             expires_at=(
                 None if state.expires_at is None else datetime.fromtimestamp(state.expires_at, UTC)
+            ),
+            nonce=None if state.nonce is None else Secret(state.nonce),
+            notification_token=(
+                None if state.notification_token is None else Secret(state.notification_token)
             ),
         )
     except (msgspec.MsgspecError, BadAddress, ValueError, OverflowError):

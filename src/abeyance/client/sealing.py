@@ -1,7 +1,8 @@
 """Authenticated encryption of a saved state (AES-256-GCM), and where its key comes from.
 
-One line of ASCII: `abeyance-pending.1.<kdf>.<salt>.<nonce>.<sealed>`, each part
-base64url; all before the last is authenticated with it.
+One line of ASCII: `<kind>.1.<kdf>.<salt>.<nonce>.<sealed>`, each part base64url; all
+before the last is authenticated with it, so that a file of one kind is never read as
+another.
 """
 
 import contextlib
@@ -19,7 +20,9 @@ from abeyance.client.private_file import create_private, read_private
 from abeyance.wire.base64url import parse_base64url, render_base64url
 from abeyance.wire.secret import Secret
 
-_KIND: Final = "abeyance-pending.1"
+PENDING: Final = "abeyance-pending"
+GRANT: Final = "abeyance-grant"
+_VERSION: Final = "1"
 _KEY_SIZE: Final = 32
 _NONCE_SIZE: Final = 12
 _SALT_SIZE: Final = 16
@@ -66,9 +69,10 @@ class Sealer:
     salt: bytes
     key: bytes = field(repr=False)
 
-    def seal(self, content: bytes) -> bytes:
+    def seal(self, content: bytes, kind: str = PENDING) -> bytes:
         nonce = secrets.token_bytes(_NONCE_SIZE)
-        head = ".".join((_KIND, self.kdf, render_base64url(self.salt), render_base64url(nonce)))
+        parts = (kind, _VERSION, self.kdf, render_base64url(self.salt), render_base64url(nonce))
+        head = ".".join(parts)
         sealed = AESGCM(self.key).encrypt(nonce, content, head.encode("ascii"))
         return f"{head}.{render_base64url(sealed)}\n".encode("ascii")
 
@@ -84,18 +88,18 @@ def new_sealer(seal: Seal) -> Sealer:
     return _sealer(seal, secrets.token_bytes(_SALT_SIZE))
 
 
-def unseal(sealed: bytes, seal: Seal) -> tuple[bytes, Sealer]:
+def unseal(sealed: bytes, seal: Seal, kind: str = PENDING) -> tuple[bytes, Sealer]:
     """The content, and the sealer to seal it again. Raises `StateUnreadable`."""
     try:
         head, _, last = sealed.decode("ascii").rstrip("\n").rpartition(".")
-        kind, version, kdf, salt, nonce = head.split(".")
+        told, version, kdf, salt, nonce = head.split(".")
         content, number = parse_base64url(last), parse_base64url(nonce)
         sealer = _sealer(seal, parse_base64url(salt))
     except OSError:
         raise StateUnreadable("The key of the saved request cannot be read") from None
     except ValueError:
         raise StateUnreadable("This is not a saved request") from None
-    if f"{kind}.{version}" != _KIND or len(number) != _NONCE_SIZE:
+    if (told, version) != (kind, _VERSION) or len(number) != _NONCE_SIZE:
         raise StateUnreadable("This is not a saved request")
     if kdf != sealer.kdf:
         raise StateUnreadable("The saved request is sealed in another way")

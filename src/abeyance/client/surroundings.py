@@ -29,10 +29,12 @@ class Surroundings:
     """Seams for tests and simulations; the defaults are the real ones.
 
     `now` gives aware UTC, `tick` monotonic seconds, `jitter` a number from 0 up
-    to 1, `identifier` a fresh `jti` of at least 96 random bits.
+    to 1, `identifier` a fresh `jti` of at least 96 random bits, `random(n)` n
+    random bytes.
     """
 
     now: Callable[[], datetime] = _utc_now
     tick: Callable[[], float] = time.monotonic
     jitter: Callable[[], float] = _CHANCE.random
     identifier: Callable[[], str] = _identifier
+    random: Callable[[int], bytes] = secrets.token_bytes

@@ -19,7 +19,8 @@ class Token:
     `expires_at` is the end of the access token, if the server told it; the
     life of the deferral code never appears here (DTR-RESP-06, DTR-OK-02).
     `dpop_key` is the key that the token is bound to, `other` holds members
-    that this library does not interpret (`id_token` ...).
+    that nothing is read of by itself; `identify` of the client verifies the `id_token` among
+    them, which must have this `nonce`.
     """
 
     access_token: Secret
@@ -30,6 +31,7 @@ class Token:
     refresh_token: Secret | None = None
     dpop_key: KeyPair | None = field(default=None, repr=False)
     other: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    nonce: Secret | None = field(default=None, repr=False)
 
     @property
     def scope(self) -> tuple[str, ...]:

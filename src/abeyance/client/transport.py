@@ -17,6 +17,7 @@ from abeyance.client.exchange import Received, Send, Unanswered
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)
 MAX_BODY: Final = 1 << 20
 BODY_TIME: Final = 60.0
+HOLD_GRACE: Final = 5.0  # beyond what the server may take (EXT-WAIT-07)
 
 _FAULTS: Final = (httpx2.RequestError, httpx2.StreamError, httpx2.InvalidURL, ssl.SSLError, OSError)
 
@@ -33,7 +34,9 @@ def make_async_client(*, cleartext: bool) -> httpx2.AsyncClient:
 def perform(http: httpx2.Client, step: Send) -> Received | Unanswered:
     """Send and read to the end; faults of the network are an answer, not an exception."""
     try:
-        response = http.send(_request(step), stream=True, auth=None, follow_redirects=False)
+        response = http.send(
+            _request(step, http.timeout), stream=True, auth=None, follow_redirects=False
+        )
         try:
             body = _Body(response)
             for chunk in response.iter_bytes():
@@ -48,7 +51,9 @@ def perform(http: httpx2.Client, step: Send) -> Received | Unanswered:
 async def perform_async(http: httpx2.AsyncClient, step: Send) -> Received | Unanswered:
     """As `perform`."""
     try:
-        response = await http.send(_request(step), stream=True, auth=None, follow_redirects=False)
+        response = await http.send(
+            _request(step, http.timeout), stream=True, auth=None, follow_redirects=False
+        )
         try:
             body = _Body(response)
             async for chunk in response.aiter_bytes():
@@ -88,9 +93,18 @@ class _Body:
         )
 
 
-def _request(step: Send) -> httpx2.Request:
+def _request(step: Send, timeout: httpx2.Timeout) -> httpx2.Request:
+    if step.hold and timeout.read is not None:
+        read = max(timeout.read, step.hold + HOLD_GRACE)
+        timeout = httpx2.Timeout(
+            connect=timeout.connect, read=read, write=timeout.write, pool=timeout.pool
+        )
     return httpx2.Request(
-        step.method, step.url, headers=list(step.headers), content=step.body or None
+        step.method,
+        step.url,
+        headers=list(step.headers),
+        content=step.body or None,
+        extensions={"timeout": timeout.as_dict()},
     )
 
 

@@ -10,8 +10,8 @@ the handle, so the process that is started again is the same holder.
 import sys
 from pathlib import Path
 
+from abeyance.cli.demo.asked import HELD, LARGE, STATE, render_amount
 from abeyance.cli.demo.narrator import Narrator
-from abeyance.cli.demo.requests import LARGE, STATE
 from abeyance.cli.demo.stage import CLIENT, tapped
 from abeyance.client import Client, ClientError, ClientSecretBasic, PendingToken, generate_key
 from abeyance.wire.secret import Secret
@@ -21,9 +21,12 @@ def main(folder: Path, issuer: str) -> int:
     """Ask or resume, wait, and say what came of it."""
     narrator = Narrator(sys.stdout)
     secret, state = Secret((folder / "client-secret").read_text()), folder / STATE
-    with Client(
-        issuer, CLIENT, ClientSecretBasic(secret), dpop_key=generate_key(), http=tapped(narrator)
-    ) as client:
+    with (
+        tapped(narrator) as http,
+        Client(
+            issuer, CLIENT, ClientSecretBasic(secret), dpop_key=generate_key(), http=http
+        ) as client,
+    ):
         if state.exists():
             pending = client.resume(state)
             narrator.by("agent", "a sealed handle is here: going on with it, nothing asked anew")
@@ -33,13 +36,13 @@ def main(folder: Path, issuer: str) -> int:
                 return 1
             answer.save(state)
             pending = answer
-            narrator.by("agent", "the handle is saved, sealed, for whoever goes on after me")
+            narrator.by("agent", HELD)
         try:
             token = pending.wait()
         except ClientError as ended:
             narrator.by("agent", f"no token: {ended}")
             return 1
-        narrator.by("agent", f"granted  {token.authorization_details[0]['amount']}")
+        narrator.by("agent", f"granted  {render_amount(token.authorization_details[0])}")
     return 0
 
 

@@ -5,26 +5,29 @@ import sys
 import tempfile
 from pathlib import Path
 
+from abeyance.cli.demo import customer, reviewer
 from abeyance.cli.demo.narrator import Narrator
-from abeyance.cli.demo.reviewer import Person, Reviewer, Script
-from abeyance.cli.demo.stage import open_stage
-from abeyance.cli.demo.story import tell
+from abeyance.cli.demo.stage import Stage, open_stage
+from abeyance.cli.demo.stories import agent, crossing, identity, transfer
+from abeyance.cli.demo.telling import HASTE, Told
+from abeyance.cli.demo.you import You
 
 _YES = ("1", "true", "yes")
 
 
 def demo(*, auto: bool = False) -> int:
-    """Tell the story of an agent that asks for more than its standing approval.
+    """Tell four stories: a held transfer, an identity check, an agent that needs a yes, another
+    that crosses from one company to another.
 
     Starts a server on loopback with a database in a temporary folder, which goes
-    when the story ends. You decide in your browser; with --auto, AUTO=1 or no
-    terminal, a scripted reviewer decides, and the exit code says whether all went
-    as told.
+    when the stories end. You are the customer and the reviewer, in your browser;
+    with --auto, AUTO=1 or no terminal a script is both, and the exit code says
+    whether all went as told.
 
     Parameters
     ----------
     auto
-        Let a script decide.
+        Let a script sign in, agree and decide.
     """
     auto = auto or os.environ.get("AUTO", "").lower() in _YES or not sys.stdin.isatty()
     narrator = Narrator(sys.stdout)
@@ -32,10 +35,41 @@ def demo(*, auto: bool = False) -> int:
         tempfile.TemporaryDirectory(prefix="abeyance-demo-") as folder,
         open_stage(Path(folder)) as stage,
     ):
-        reviewer: Reviewer = Script(stage, narrator) if auto else Person(stage, narrator)
         try:
-            as_told = tell(stage, narrator, reviewer)
+            as_told = _tell(_cast(stage, narrator, auto=auto))
         except KeyboardInterrupt:
             narrator.say("Stopped. The server and its folder go now.")
             return 130
     return 0 if as_told or not auto else 1
+
+
+def _cast(stage: Stage, narrator: Narrator, *, auto: bool) -> Told:
+    if not auto:
+        you = You(stage, narrator)
+        return Told(stage, narrator, you, you)
+    rita, uma = reviewer.Script(stage, narrator), customer.Script(stage, narrator)
+    return Told(stage, narrator, rita, uma, HASTE)
+
+
+def _tell(told: Told) -> bool:
+    """Tell all stories; `True` if everything went as told."""
+    narrator, stage = told.narrator, told.stage
+    narrator.title("The authorization server that can answer 'not yet'")
+    narrator.say(
+        f"Four stories, each with both ends: what the client hears at {stage.issuer}, and what "
+        "people see in their browsers. The server is the real one, with a SQLite file in a "
+        "temporary folder."
+    )
+    for story in (transfer, identity, agent, crossing):
+        story.tell(told)
+    narrator.title("The end")
+    if told.surprises:
+        narrator.say(f"{len(told.surprises)} things did not go as told.")
+        return False
+    narrator.say(
+        "A transfer held and released; an identity checked, with two steps in between; an agent "
+        "answered at once, approved over a kill, narrowed, denied, and withdrawn; another one let "
+        "in next door by the person it works for. All went as told. Next: "
+        "abeyance serve --config examples/abeyance.toml"
+    )
+    return True

@@ -10,17 +10,29 @@ import httpx2
 
 _WIDTH: Final = 78
 _LONGEST: Final = 170  # of a parameter
-_SHOWN: Final = ("grant_type", "completion_mode", "authorization_details", "token", "deferral_code")
-_MASKED: Final = frozenset({"deferral_code", "access_token", "token", "client_secret"})
+_SHOWN: Final = (
+    "grant_type", "code", "code_verifier", "completion_mode", "authorization_details", "token",
+    "deferral_code", "refresh_token", "subject_token", "subject_token_type", "requested_token_type",
+    "audience", "assertion", "scope",
+)  # fmt: skip
+_MASKED: Final = frozenset(
+    {
+        "deferral_code", "access_token", "refresh_token", "token", "client_secret", "code",
+        "code_verifier", "subject_token", "assertion",
+    }
+)  # fmt: skip
 # What each answer is in the draft ("DTR"; section numbers of the editors' copy) or its RFCs.
 _SECTIONS: Final = {
     "authorization_pending+": "not yet: the deferred response (DTR 6.4)",
     "authorization_pending": "still not (DTR 6.6)",
+    "interaction_required+": "not yet, and somebody must act first (DTR 6.4)",
+    "interaction_required": "not yet: somebody must act first (DTR 6.6)",
     "slow_down": "too fast (DTR 6.6)",
     "access_denied": "no (DTR 6.6)",
     "expired_token": "too late (DTR 6.6)",
-    "token": "a token, bound to the agent's key (RFC 6749 5.1, RFC 9449 5)",
-    "collected": "decided: the token, once, bound to the agent's key (DTR 6.5.2)",
+    "token": "a token, bound to the client's key (RFC 6749 5.1, RFC 9449 5)",
+    "vouched": "a word for one other server (RFC 8693 2.2.1, ID-JAG)",
+    "collected": "decided: the token, once, bound to the client's key (DTR 6.5.2)",
     "revoked": "withdrawn (DTR 8.2)",
 }
 
@@ -28,12 +40,14 @@ _SECTIONS: Final = {
 class Narrator:
     """Prints to one stream; may be used by several threads."""
 
-    STILL: Final = "still not (DTR 6.6)"
-
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._lock = threading.Lock()
         self._last: tuple[str, ...] = ()
+
+    def story(self, number: int, text: str) -> None:
+        heading = f"Story {number}. {text}"
+        self._write("", "", heading, "=" * len(heading))
 
     def title(self, text: str) -> None:
         self._write("", text, "=" * len(text))
@@ -57,7 +71,7 @@ class Narrator:
         self._write(f"  [{who}] {text}")
 
     def exchange(self, response: httpx2.Response) -> None:
-        """Print one request of the agent and its answer; a repeated poll is one line."""
+        """Print one request of a client and its answer; a repeated poll is one line."""
         request = response.request
         if urlsplit(str(request.url)).path not in ("/token", "/revoke"):
             return
@@ -80,7 +94,7 @@ def _request_lines(request: httpx2.Request) -> tuple[str, ...]:
     shown = [f"{name}={_masked(name, fields[name])}" for name in _SHOWN if name in fields]
     head = ["Authorization: Basic (masked)"] if "authorization" in request.headers else []
     if "dpop" in request.headers:
-        head.append("DPoP: (a proof by the agent's key)")
+        head.append("DPoP: (a proof by the client's key)")
     return (f"    → POST {path}", *(f"        {_cut(each)}" for each in [*head, *shown]))
 
 
@@ -104,12 +118,16 @@ def _meaning(response: httpx2.Response, body: dict[str, object]) -> str:
         return f"{body.get('error')}{'+' if 'deferral_code' in body else ''}"
     if str(response.request.url).endswith("/revoke"):
         return "revoked"
+    if body.get("token_type") == "N_A":
+        return "vouched"
     return "collected" if b"deferral_code" in response.request.content else "token"
 
 
 def _masked(name: str, value: str) -> str:
     if name in _MASKED:
         return f"{value[:4]}…(masked)"
+    if name == "interaction_uri":
+        return f"{value.rpartition('/')[0]}/…(masked)"
     return value
 
 

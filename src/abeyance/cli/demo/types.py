@@ -1,4 +1,4 @@
-"""The two `authorization_details` types of the story: about a screen of code."""
+"""The `authorization_details` types of the stories: about a screen of code."""
 
 from abeyance.access.members import Claim, Money, SetOf, Text, declare
 

@@ -1,5 +1,5 @@
-"""The story: one request answered at once, one approved (over a kill), one narrowed, one
-denied, one cancelled. Returns whether all went as told.
+"""An agent that needs a yes: one request answered at once, one approved (over a kill), one
+narrowed, one denied, one withdrawn.
 """
 
 import secrets
@@ -7,76 +7,62 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Final
 
+from abeyance.cli.demo.asked import EXPORT, HELD, HUGE, REGRET, SMALL, STATE, Detail
 from abeyance.cli.demo.narrator import Narrator
-from abeyance.cli.demo.requests import EXPORT, HUGE, REGRET, SMALL, STATE, Detail
 from abeyance.cli.demo.reviewer import Reviewer
 from abeyance.cli.demo.stage import CLIENT, Stage, tapped
+from abeyance.cli.demo.telling import Told
 from abeyance.client import (
     AccessDenied,
     Client,
-    ClientError,
     ClientSecretBasic,
     PendingToken,
     SealingKey,
     Token,
 )
 
-_PATIENCE: Final = timedelta(minutes=10)  # for one decision of a person
 _REASON: Final = "Not from this account. Ask treasury."
 
 
 @dataclass(slots=True)
 class _Telling:
-    """What is told, by whom, and what went otherwise than told."""
+    """What is told, by whom."""
 
+    told: Told
     stage: Stage
     narrator: Narrator
     reviewer: Reviewer
     client: Client
-    surprises: list[str] = field(default_factory=list)
 
-    def expect(self, told: bool, otherwise: str) -> None:
-        if not told:
-            self.surprises.append(otherwise)
-            self.narrator.say(f"(Not as told: {otherwise}.)")
+    def expect(self, so: bool, otherwise: str) -> None:
+        self.told.expect(so, otherwise)
 
 
-def tell(stage: Stage, narrator: Narrator, reviewer: Reviewer) -> bool:
-    """Tell the whole story; `True` if every scene ended as told."""
-    _introduce(stage, narrator)
-    with Client(
-        stage.issuer,
-        CLIENT,
-        ClientSecretBasic(stage.secret),
-        dpop_key=stage.key,
-        http=tapped(narrator),
-    ) as client:
-        telling = _Telling(stage, narrator, reviewer, client)
-        for scene in (_at_once, _killed_and_resumed, _narrowed, _denied, _cancelled):
-            scene(telling)
-    narrator.title("The end")
-    if telling.surprises:
-        narrator.say(f"{len(telling.surprises)} of 5 scenes did not go as told.")
-        return False
-    narrator.say(
-        "Five requests: one at once, one approved over a kill, one narrowed, one denied, one "
-        "withdrawn. All went as told. Next: abeyance serve --config examples/abeyance.toml"
-    )
-    return True
-
-
-def _introduce(stage: Stage, narrator: Narrator) -> None:
-    narrator.title("An agent that asks for more than its standing approval")
+def tell(told: Told) -> None:
+    """Five scenes over the client credentials grant."""
+    stage, narrator = told.stage, told.narrator
+    narrator.story(3, "An agent that needs a human's yes")
     narrator.say(
         "A bookkeeping agent may pay single bills up to 50 EUR by itself. For anything else the "
-        f"server answers 'not yet', and Rita decides. The server runs at {stage.issuer}, with a "
-        "SQLite file in a temporary folder. The rules, from its configuration:"
+        "server answers 'not yet', and Rita decides. The rules:"
     )
-    narrator.show("", *stage.config[stage.config.index("[[rules]]") :].rstrip().splitlines())
+    narrator.show("", *stage.rule("standing"), *stage.rule("everything else"))
+    with (
+        tapped(narrator) as http,
+        Client(
+            stage.issuer,
+            CLIENT,
+            ClientSecretBasic(stage.secret),
+            dpop_key=stage.key,
+            http=http,
+        ) as client,
+    ):
+        telling = _Telling(told, stage, narrator, told.reviewer, client)
+        for scene in (_at_once, _killed_and_resumed, _narrowed, _denied, _cancelled):
+            scene(telling)
 
 
 def _at_once(telling: _Telling) -> None:
@@ -90,7 +76,7 @@ def _killed_and_resumed(telling: _Telling) -> None:
     narrator.scene(2, "480.00 EUR: not yet; the agent is killed, started again, resumes")
     with _agent(telling) as (lines, _said):
         for line in lines:
-            if Narrator.STILL in line:
+            if HELD in line:
                 break
     narrator.by("demo", "kill -9: the waiting agent is gone; its request is not")
     telling.reviewer.approve()
@@ -109,7 +95,7 @@ def _narrowed(telling: _Telling) -> None:
     if pending is None:
         return
     telling.reviewer.approve_less("salaries")
-    match _outcome(telling, pending):
+    match telling.told.outcome(pending):
         case Token() as token:
             narrator.by("agent", f"asked    {EXPORT['tables']}")
             narrator.by("agent", f"granted  {token.authorization_details[0]['tables']}")
@@ -129,7 +115,7 @@ def _denied(telling: _Telling) -> None:
     if pending is None:
         return
     telling.reviewer.deny(_REASON)
-    match _outcome(telling, pending):
+    match telling.told.outcome(pending):
         case AccessDenied() as denied:
             narrator.by("agent", f"denied; Rita's words, shared: {denied.remark!r}")
             telling.expect(denied.remark == _REASON, "the reason did not arrive")
@@ -150,21 +136,14 @@ def _cancelled(telling: _Telling) -> None:
     telling.narrator.by("agent", "withdrawn: nobody can approve it any more; asking all the same")
     copy.touch(mode=0o600)
     copy.write_bytes(kept)
-    outcome = _outcome(telling, telling.client.resume(copy, seal=seal))
-    telling.expect(isinstance(outcome, AccessDenied), f"it ended as {outcome}")
+    ended = telling.told.outcome(telling.client.resume(copy, seal=seal))
+    telling.expect(isinstance(ended, AccessDenied), f"it ended as {ended}")
 
 
 def _ask(telling: _Telling, detail: Detail) -> PendingToken | None:
     answer = telling.client.request_token(authorization_details=[detail])
     telling.expect(isinstance(answer, PendingToken), "the server answered at once")
     return answer if isinstance(answer, PendingToken) else None
-
-
-def _outcome(telling: _Telling, pending: PendingToken) -> Token | ClientError:
-    try:
-        return pending.wait(timeout=_PATIENCE)
-    except ClientError as ended:  # denied, or nobody decided in ten minutes
-        return ended
 
 
 @contextmanager

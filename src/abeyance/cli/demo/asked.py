@@ -1,10 +1,12 @@
-"""What the agent of the story asks for."""
+"""What the clients of the stories ask for."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 Detail = dict[str, Any]
 
 STATE: Final = "agent.pending"  # the file in which the agent keeps its handle, sealed
+HELD: Final = "the handle is saved, sealed, for whoever goes on after me"  # what it says then
 
 SMALL: Final[Detail] = {
     "type": "payment",
@@ -35,3 +37,15 @@ REGRET: Final[Detail] = {
     "amount": {"amount": "75.00", "currency": "EUR"},
     "creditor": "City Couriers",
 }
+
+TRANSFER: Final[Detail] = {
+    "type": "payment",
+    "amount": {"amount": "4800.00", "currency": "EUR"},
+    "creditor": "Harbour Boats",
+    "reference": "the blue one",
+}
+IDENTITY: Final = "identity:verified"
+
+
+def render_amount(detail: Mapping[str, Any]) -> str:
+    return f"{detail['amount']['amount']} {detail['amount']['currency']}"

@@ -1,0 +1,1 @@
+"""`abeyance review`, `client` and `user`: the admin API on the command line."""

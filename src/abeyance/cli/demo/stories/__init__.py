@@ -1,0 +1,1 @@
+"""The stories, a module each: `tell(told)`. Three are the draft's."""

@@ -71,10 +71,14 @@ trace: $(READY) ## Show which requirement is covered by which test, and what has
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
+.PHONY: mutants
+mutants: $(READY) ## Build the server wrongly, one fault at a time, and see a test turn red (ARGS="M-33")
+	@$(BIN)/python tools/mutants.py $(ARGS)
+
 .PHONY: lock
 lock: $(READY) ## Renew the lock files (ARGS=--upgrade for newer versions)
-	@$(COMPILE) $(ARGS) --extra server --output-file requirements/server.txt
-	@$(COMPILE) $(ARGS) --extra server --group dev --output-file requirements/dev.txt
+	@$(COMPILE) $(ARGS) --extra server --extra postgres --output-file requirements/server.txt
+	@$(COMPILE) $(ARGS) --extra server --extra postgres --group dev --output-file requirements/dev.txt
 
 .PHONY: clean
 clean: ## Remove everything that the other targets made

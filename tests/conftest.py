@@ -3,14 +3,20 @@
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from tests import programs
+from tests.postgres.databases import Database, Databases
+from tests.postgres.server import NoPostgres, PostgresServer, find_programs
+
+# Before anybody imports the exported suite, so that its failed assertions are explained too.
+pytest.register_assert_rewrite("abeyance.store.suite")
 
 hypothesis.settings.register_profile(
     "default",
@@ -86,10 +92,36 @@ def chromium() -> Path:
     return programs.need("chromium")
 
 
+@pytest.fixture(scope="module")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
 @pytest.fixture(scope="session")
 def node() -> Path:
     """The system's Node."""
     return programs.need("node")
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Databases of a real PostgreSQL that runs for this session."""
+    try:
+        found = find_programs()
+    except NoPostgres as why:
+        programs.end_without("postgres", f"the tests on PostgreSQL; {why}")
+    with PostgresServer(found) as server:
+        yield Databases(server)
+
+
+@pytest.fixture
+async def database(databases: Databases) -> AsyncIterator[Database]:
+    """An empty one, with the schema."""
+    async with databases.fresh() as database:
+        yield database
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

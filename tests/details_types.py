@@ -20,3 +20,17 @@ EXPORT = declare(
         "budget": AtMost(optional=True),
     },
 )
+
+SECRETIVE = declare(
+    "diagnosis",
+    title="Read the diagnosis {number}",
+    members={"number": Text(max_length=40)},
+    sensitive=True,
+)
+
+STANDING = declare(
+    "standing",
+    title="See {account} for as long as it stands",
+    members={"account": Text(max_length=40)},
+    standing=True,
+)

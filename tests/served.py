@@ -5,22 +5,26 @@ client with its credentials and key. Nothing here knows how the server works
 inside, but for `house`, by which a test decides, looks into the store or counts.
 """
 
+import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from abeyance.acts.decide import Counted, Vote, VoteResult, decide, review
 from abeyance.acts.house import House
+from abeyance.outbound.caller import Outside
+from abeyance.outbound.mail import Mailer
+from abeyance.parties.client import ClientId
 from abeyance.pending.choosing import Choice
 from abeyance.pending.handles import HandleKind, parse_handle
 from abeyance.pending.request import Held, Key
@@ -28,8 +32,10 @@ from abeyance.pending.votes import Verdict
 from abeyance.proofs import client_assertion, dpop
 from abeyance.proofs.jwk import KeyPair, parse_private_pem
 from abeyance.server.app import Abeyance
+from abeyance.server.pages.host import HostPeople
 from abeyance.server.settings import load_settings
 from abeyance.wire import names
+from tests.outside import Network
 
 ISSUER: Final = "https://as.example"
 SECRET: Final = "s1-secret-0123456789-0123456789-0123456789"
@@ -47,6 +53,8 @@ _OWNER_HASH: Final = (
 CONFIG: Final = """
 issuer = "https://as.example"
 data = "{data}"
+limits.open_requests_per_reviewer = 1000
+limits.creations_burst = 50
 authorization_details_types = ["tests.details_types:PAYMENT", "tests.details_types:EXPORT"]
 
 [server]
@@ -139,12 +147,26 @@ resources = ["https://rs.example"]
 """
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Alarm:
+    """Goes off when the clock is moved past it."""
+
+    alarms: list["Alarm"]
+    at: float
+    call: Callable[[], None]
+
+    def cancel(self) -> None:
+        if self in self.alarms:
+            self.alarms.remove(self)
+
+
 class MovableClock:
     """Stands still until the test moves it."""
 
     def __init__(self) -> None:
         self._now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
         self._tick = 1_000.0
+        self._alarms: list[Alarm] = []
 
     def now(self) -> datetime:
         return self._now
@@ -155,6 +177,14 @@ class MovableClock:
     def move(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._tick += seconds
+        for alarm in [each for each in self._alarms if each.at <= self._tick]:
+            alarm.cancel()
+            alarm.call()
+
+    def after(self, seconds: float, call: Callable[[], None]) -> "Alarm":
+        alarm = Alarm(self._alarms, self._tick + seconds, call)
+        self._alarms.append(alarm)
+        return alarm
 
     def jump(self, seconds: float) -> None:
         """The wall clock is set; time has not passed."""
@@ -260,12 +290,18 @@ class Caller:
         return [], [("authorization", f"Basic {basic}")]
 
     async def post(
-        self, path: str, form: Sequence[tuple[str, str]], *, headers: Sequence[tuple[str, str]] = ()
+        self,
+        path: str,
+        form: Sequence[tuple[str, str]],
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        leaves: asyncio.Event | None = None,
     ) -> Answer:
         more, fields = self.credentials()
         if self.dpop is not None:
             fields = [*fields, ("dpop", self.proof(ISSUER + path))]
-        return await self.served.post(path, [*form, *more], headers=[*fields, *headers])
+        fields = [*fields, *headers]
+        return await self.served.post(path, [*form, *more], headers=fields, leaves=leaves)
 
     async def ask(self, *, defer: bool = True, **parameters: Any) -> Answer:
         """A first request by client credentials; `scope` is `read` unless said otherwise."""
@@ -289,6 +325,14 @@ class Caller:
     async def poll(self, code: str, **extra: str) -> Answer:
         form = [("grant_type", names.GRANT_DEFERRED), ("deferral_code", code)]
         return await self.post("/token", [*form, *extra.items()])
+
+    async def hold(
+        self, code: str, seconds: int | str = 25, *, leaves: asyncio.Event | None = None
+    ) -> Answer:
+        """Poll, and wait so long for a better answer."""
+        form = [("grant_type", names.GRANT_DEFERRED), ("deferral_code", code)]
+        prefer = [("prefer", f"wait={seconds}")]
+        return await self.post("/token", form, headers=prefer, leaves=leaves)
 
     async def revoke(self, token: str, **extra: str) -> Answer:
         return await self.post("/revoke", [("token", token), *extra.items()])
@@ -326,10 +370,11 @@ class Served:
         form: Sequence[tuple[str, str]] | bytes,
         *,
         headers: Sequence[tuple[str, str]] = (),
+        leaves: asyncio.Event | None = None,
     ) -> Answer:
         body = form if isinstance(form, bytes) else urlencode(list(form)).encode()
         fields = [("content-type", "application/x-www-form-urlencoded"), *headers]
-        return await self.send("POST", path, body=body, headers=fields)
+        return await self.send("POST", path, body=body, headers=fields, leaves=leaves)
 
     async def get(self, path: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
         return await self.send("GET", path, headers=headers)
@@ -342,7 +387,9 @@ class Served:
         body: bytes = b"",
         headers: Sequence[tuple[str, str]] = (),
         root_path: str = "",
+        leaves: asyncio.Event | None = None,
     ) -> Answer:
+        """Send a request; the caller stays until the answer, or until `leaves` is set."""
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
@@ -350,7 +397,7 @@ class Served:
             "http_version": "1.1",
             "method": method,
             "scheme": "https",
-            "path": root_path + path,
+            "path": root_path + unquote(path),
             "raw_path": (root_path + path).encode(),
             "root_path": root_path,
             "query_string": query.encode(),
@@ -363,8 +410,13 @@ class Served:
         sent: list[Any] = []
         incoming = iter([{"type": "http.request", "body": body, "more_body": False}])
 
+        stays = leaves or asyncio.Event()
+
         async def receive() -> Any:
-            return next(incoming, {"type": "http.disconnect"})
+            for message in incoming:
+                return message
+            await stays.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -377,6 +429,12 @@ class Served:
         )
         self.answers.append((path, answer))
         return answer
+
+    async def registers(self, client: str, *profiles: str) -> None:
+        """The client registers these profiles of deferral, and no others."""
+        before = await self.house.store.find_client(ClientId(client))
+        assert before is not None
+        await self.house.store.put_client(replace(before, profiles=frozenset(profiles)))
 
     # --- what reviewers do
 
@@ -430,7 +488,15 @@ _COUNTS: "itertools.count[int]" = itertools.count()
 
 
 @asynccontextmanager
-async def serve(folder: Path, *, extra: str = "", config: str = CONFIG) -> AsyncIterator[Served]:
+async def serve(
+    folder: Path,
+    *,
+    extra: str = "",
+    config: str = CONFIG,
+    people: HostPeople | None = None,
+    outside: Outside | None = None,
+    mailer: Mailer | None = None,
+) -> AsyncIterator[Served]:
     """Run the server over a store in `folder`; run it again there to restart it."""
     keys = _keys(folder)
     file = folder / "abeyance.toml"
@@ -440,7 +506,13 @@ async def serve(folder: Path, *, extra: str = "", config: str = CONFIG) -> Async
         .replace("{hash}", _OWNER_HASH)
     )
     clock = MovableClock()
-    app = Abeyance(load_settings(file, environ={}), clock=clock)
+    app = Abeyance(
+        load_settings(file, environ={}),
+        clock=clock,
+        people=people,
+        outside=outside or Network(),
+        mailer=mailer,
+    )
     async with app.running() as house:
         yield Served(app, house, clock, keys)
 

@@ -301,7 +301,8 @@ def _calls_below(where: str, test: str, node: ast.AST) -> Iterator[tuple[str, st
 
 def _is_covers(function: ast.expr) -> bool:
     match function:
-        case ast.Name(id="covers") | ast.Attribute(attr="covers"):
+        # As `covers(...)` or `pytest.mark.covers(...)`; other things may have such a method too.
+        case ast.Name(id="covers") | ast.Attribute(value=ast.Attribute(attr="mark"), attr="covers"):
             return True
         case _:
             return False

@@ -44,7 +44,7 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for word in ("serve", "policy", "config", "token", "demo", "new-secret", "Exit codes: 0"):
+    for word in ("serve", "policy", "config", "keys", "token", "demo", "new-secret", "codes: 0"):
         assert word in text
 
 
@@ -89,16 +89,16 @@ def test_without_its_extra_the_script_says_which_one_to_install(
     assert 'pip install "abeyance[server]"' in capsys.readouterr().err
 
 
-def test_a_command_without_the_servers_extra_says_so_and_others_work(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in [each for each in sys.modules if each.startswith("abeyance.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    assert main(["new-secret"]) == 0
-    assert main(["config", "check"]) == 2
-    told = capsys.readouterr().err
-    assert 'needs the module cel_expr_python. Run: pip install "abeyance[server]"' in told
+def test_a_command_without_the_servers_extra_says_so_and_others_work() -> None:
+    # In a process of its own: modules that are imported twice have two of each exception.
+    program = (
+        "import sys; sys.modules['cel_expr_python'] = None; from abeyance.cli import main;"
+        "assert main(['new-secret']) == 0; assert main(['config', 'check']) == 2"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert 'needs the module cel_expr_python. Run: pip install "abeyance[server]"' in done.stderr
 
 
 # --- config check
@@ -108,7 +108,7 @@ def test_config_check_says_what_would_be_served(capsys: pytest.CaptureFixture[st
     assert main(["config", "check", "--config", str(EXAMPLE)]) == 0
     told = capsys.readouterr()
     assert told.err == ""
-    for words in ("http://127.0.0.1:8400", "4 rules", "client billing-agent", "reviewer rita"):
+    for words in ("http://127.0.0.1:8400", "4 rules", "client billing-agent", "person rita"):
         assert words in told.out
 
 

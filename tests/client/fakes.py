@@ -25,6 +25,7 @@ from abeyance.client import (
     AsyncClient,
     AsyncPendingToken,
     Authentication,
+    Callbacks,
     Client,
     ClientSecretBasic,
     PendingToken,
@@ -167,17 +168,21 @@ def cut(_seen: Seen) -> Exception:
 
 @dataclass
 class FakeServer:
-    """Answers from `script` (then `forever`), and from `revoking` (then 200)."""
+    """Answers from `script` (then `forever`), from `revoking` (then 200), and from `pushing`;
+    `documents` by their paths before all.
+    """
 
     time: FakeTime
     issuer: str = ISSUER
     script: deque[Answer] = field(default_factory=deque)
     forever: Answer = field(default_factory=pending)
     revoking: deque[Answer] = field(default_factory=deque)
+    pushing: deque[Answer] = field(default_factory=deque)
     seen: list[Seen] = field(default_factory=list)
     latency: float = 0.0
     metadata: dict[str, Any] = field(default_factory=dict)
     metadata_answer: Answer | None = None
+    documents: dict[str, Answer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metadata = {
@@ -212,12 +217,16 @@ class FakeServer:
         self.time.pass_(self.latency)
         given: Answer
         match seen.path:
+            case path if path in self.documents:
+                given = self.documents[path]
             case path if path.startswith("/.well-known/oauth-authorization-server"):
                 given = self.metadata_answer or answer(self.metadata, status=200)
             case "/token":
                 given = self.script.popleft() if self.script else self.forever
             case "/revoke":
                 given = self.revoking.popleft() if self.revoking else answer(b"", status=200)
+            case "/par" if self.pushing:
+                given = self.pushing.popleft()
             case _:
                 given = answer({"error": "not_found"}, status=404)
         result = given(seen) if callable(given) else given
@@ -298,6 +307,7 @@ class Kit:
         client_id: str = CLIENT_ID,
         authentication: Authentication | None = None,
         dpop_key: KeyPair | None = None,
+        callbacks: Callbacks | None = None,
     ) -> Client | AsyncClient:
         how = authentication or ClientSecretBasic(CLIENT_SECRET)
         transport = httpx2.MockTransport(self.server)
@@ -307,6 +317,7 @@ class Kit:
                 client_id,
                 how,
                 dpop_key=dpop_key,
+                callbacks=callbacks,
                 http=httpx2.Client(transport=transport),
                 surroundings=self.time.surroundings(),
                 sleep=self.time.sleep,
@@ -316,6 +327,7 @@ class Kit:
             client_id,
             how,
             dpop_key=dpop_key,
+            callbacks=callbacks,
             http=httpx2.AsyncClient(transport=transport),
             surroundings=self.time.surroundings(),
             sleep=self.time.sleep_async,

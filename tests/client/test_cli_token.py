@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from abeyance.cli import app
 from abeyance.cli.app import INTERRUPTED, NO, OK
 from abeyance.cli.calls import BadCall
-from abeyance.cli.token import WAITING, token
+from abeyance.cli.token import draw_qr, token
+from abeyance.cli.waiting import WAITING
 from abeyance.client import Authentication, Client, generate_key
 from abeyance.client.keys import render_private_pem
 from abeyance.client.private_file import create_private
@@ -26,11 +28,13 @@ from tests.client.fakes import (
     ISSUER,
     FakeServer,
     FakeTime,
+    answer,
     deferred,
     error,
     granted,
     pending,
 )
+from tests.client.test_loopback import visitor
 from tests.covers import covers
 
 
@@ -286,3 +290,127 @@ def test_there_is_no_way_to_put_a_secret_on_the_command_line(
 def test_a_call_without_its_arguments_is_exit_code_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["token"]) == 2
     assert "--issuer" in capsys.readouterr().err
+
+
+# --- for a person, and kept
+
+
+def test_with_flow_code_a_browser_is_opened_and_the_address_told(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.server.metadata |= {"authorization_endpoint": f"{ISSUER}/authorize"}
+    shell.server.says(granted("DPoP"))
+    opened: list[str] = []
+    agree = visitor()
+
+    def open_browser(url: str) -> None:
+        opened.append(url)
+        agree(url)
+
+    monkeypatch.setattr("webbrowser.open", open_browser)
+    assert shell.run(flow="code", public=True, scope="read") == OK
+    assert shell.told["access_token"] == ACCESS_TOKEN
+    [sent] = shell.server.token_requests
+    assert (sent["grant_type"], sent["client_id"]) == ("authorization_code", CLIENT_ID)
+    assert opened[0] in shell.err
+    assert sent["code_verifier"] not in shell.err
+
+
+@covers("DEV-SEC-02", "DEV-POLL-01")
+def test_with_flow_device_the_code_to_type_is_told_and_no_other(shell: Shell) -> None:
+    shell.server.metadata["device_authorization_endpoint"] = f"{ISSUER}/device_authorization"
+    page = f"{ISSUER}/device"
+    told = {"device_code": "hidden", "user_code": "WDJB-MJHT", "verification_uri": page}
+    told["verification_uri_complete"] = f"{page}?user_code=WDJB-MJHT"
+    shell.server.documents["/device_authorization"] = answer(told | {"expires_in": 600}, status=200)
+    shell.server.says(error("authorization_pending"), granted("DPoP"))
+    assert shell.run(flow="device", public=True, scope="read") == OK
+    assert shell.told["access_token"] == ACCESS_TOKEN
+    assert page in shell.err
+    assert told["verification_uri_complete"] in shell.err
+    assert "hidden" not in shell.err
+
+
+@covers("DEV-QR-01")
+def test_a_terminal_gets_a_qr_code_of_the_complete_address_and_of_nothing_else(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.server.metadata["device_authorization_endpoint"] = f"{ISSUER}/device_authorization"
+    complete = f"{ISSUER}/device?user_code=WDJB-MJHT"
+    told = {
+        "device_code": "hidden",
+        "user_code": "WDJB-MJHT",
+        "verification_uri_complete": complete,
+    }
+    shell.server.documents["/device_authorization"] = answer(
+        told | {"verification_uri": f"{ISSUER}/device", "expires_in": 600}, status=200
+    )
+    segno = pytest.importorskip("segno")
+    drawn: list[str] = []
+    make = segno.make_qr
+
+    def make_qr(content: str, **how: Any) -> Any:
+        drawn.append(content)
+        return make(content, **how)
+
+    monkeypatch.setattr("segno.make_qr", make_qr)
+    shell.server.says(granted("DPoP"))
+    assert shell.run(flow="device", public=True, scope="read") == OK
+    assert drawn == [], "not where nobody looks"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shell.server.says(granted("DPoP"))
+    assert shell.run(flow="device", public=True, scope="read") == OK
+    assert drawn == [complete]
+    assert "\u2588" in shell.err
+    assert "WDJB-MJHT" in shell.err
+
+
+def test_without_the_extra_there_is_no_qr_code_and_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    assert draw_qr("https://as.example/device") is None
+
+
+def test_a_kept_token_is_given_again_and_refreshed(shell: Shell, tmp_path: Path) -> None:
+    keep = tmp_path / "grant"
+    shell.server.says(granted(refresh_token="r1"), granted(refresh_token="r2"))
+    assert shell.run(keep=keep, dpop=False) == OK
+    assert shell.run(keep=keep, dpop=False) == OK
+    assert len(shell.server.token_requests) == 1
+    shell.server.time.pass_(300)
+    assert shell.run(keep=keep, dpop=False) == OK
+    assert shell.server.token_requests[-1]["refresh_token"] == "r1"
+    assert shell.told["refresh_token"] == "r2"
+
+
+def test_a_kept_request_that_waits_is_gone_on_with(shell: Shell, tmp_path: Path) -> None:
+    keep = tmp_path / "grant"
+    shell.server.says(deferred())
+    assert shell.run(keep=keep, dpop=False, timeout=1) == WAITING
+    assert "the same command goes on" in shell.err
+    shell.server.says(granted())
+    assert shell.run(keep=keep, dpop=False) == OK
+    assert [sent.is_poll for sent in shell.server.token_requests] == [False, True]
+
+
+@covers("DTR-IURI-04")
+def test_where_somebody_must_act_is_told_once(shell: Shell) -> None:
+    uri = f"{ISSUER}/interact/x"
+    required = error("interaction_required", interaction_uri=uri)
+    shell.server.says(deferred(), required, required, granted())
+    assert shell.run(dpop=False) == OK
+    assert shell.err.count(uri) == 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"public": True, "client_secret_file": Path("x")},
+        {"keep": Path("a"), "state": Path("b")},
+    ],
+)
+def test_what_excludes_each_other_is_a_wrong_call(shell: Shell, given: dict[str, Any]) -> None:
+    with pytest.raises(BadCall):
+        shell.run(**given)
+    assert shell.server.seen == []

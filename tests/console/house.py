@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 from abeyance.parties.person import Invitation, Person, PersonId, Role
 from abeyance.pending.request import Key, Loaded
-from abeyance.server.console.desk import render_request_id
+from abeyance.server.pages.desk import render_request_id
 from abeyance.wire.secret import Secret
 from tests.served import Answer, Caller, Served, serve
 
@@ -41,6 +41,7 @@ EXPORT: Final = {
 _CONFIG: Final = """
 issuer = "{issuer}"
 data = "{data}"
+limits.open_requests_per_reviewer = 1000
 authorization_details_types = ["tests.details_types:PAYMENT", "tests.details_types:EXPORT"]
 
 [server]
@@ -136,7 +137,7 @@ async def invite(served: Served, name: str) -> str:
         await store.put_person(Person(id=person, name="Ada", roles=roles, declared=False))
     until = served.clock.now() + timedelta(minutes=15)
     await store.put_invitation(Invitation(Secret(LINK).digest(), person, until))
-    return f"/console/welcome/{LINK}"
+    return f"/welcome/{LINK}"
 
 
 async def loaded(served: Served, code: str) -> Loaded:
@@ -285,7 +286,7 @@ class Tab:
         return await self.post(form.action, form.fields | vote | changes, follow=True)
 
     async def sign_in(self, name: str, password: str = PASSWORD) -> PageSeen:
-        page = await self.get("/console/sign-in")
+        page = await self.get("/sign-in")
         return await self.submit(page.form("/sign-in"), name=name, password=password)
 
     async def ask(self, path: str, *, gone: asyncio.Event | None = None) -> Answer:

@@ -6,13 +6,11 @@ test when its windows close.
 """
 
 import re
-from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.console.conftest import SIZES, Windows, shoot
+from tests.browsing import SIZES, Windows, look, press, shoot
 from tests.console.house import EXPORT, PAYMENT, Tab, invite, loaded, owned, request_path
 from tests.covers import covers
 from tests.served import Served
@@ -20,35 +18,6 @@ from tests.served import Served
 BOTH = pytest.mark.parametrize("size", sorted(SIZES))
 LEDGER = "https://ledger.example"
 REASON = {"reason": "Invoice 2026-1187 for November. The bank closes at five, please hurry."}
-
-
-async def check_accessible(page: Page) -> None:
-    found = await Axe().run(page, options={"runOnly": TAGS, "resultTypes": ["violations"]})
-    assert found.violations_count == 0, found.generate_report()
-
-
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-async def check_fits(page: Page) -> None:
-    """Nothing sticks out sideways; what is pressed is 44 px high; text has 16 px."""
-    sizes: Any = await page.evaluate("""() => ({
-        wide: document.documentElement.scrollWidth - innerWidth,
-        small: [...document.querySelectorAll("button, .button, summary, .tick, input, textarea")]
-            .filter((each) => each.checkVisibility() && !each.matches("[type=hidden], .tick input"))
-            .filter((each) => each.getBoundingClientRect().height < 44)
-            .map((each) => each.outerHTML),
-        tiny: [...document.querySelectorAll("body :not([type=hidden])")]
-            .filter((each) => parseFloat(getComputedStyle(each).fontSize) < 16)
-            .map((each) => each.outerHTML),
-    })""")
-    assert sizes == {"wide": 0, "small": [], "tiny": []}
-
-
-async def look(page: Page, name: str, size: str) -> None:
-    await check_accessible(page)
-    await check_fits(page)
-    await shoot(page, f"{name}-{size}")
 
 
 async def ask(served: Served) -> str:
@@ -59,13 +28,6 @@ async def ask(served: Served) -> str:
 async def open_request(page: Page, title: str = "Pay 120.00 EUR to Globex Hosting") -> None:
     await page.get_by_role("link", name=title).click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text(title)
-
-
-async def press(page: Page, name: str) -> None:
-    """Bring what decides into view, wait until it is active, press it."""
-    button = page.get_by_role("button", name=name)
-    await button.scroll_into_view_if_needed()
-    await button.click()
 
 
 async def decided(page: Page, heading: str) -> None:
@@ -85,7 +47,6 @@ async def test_a_reviewer_signs_in_opens_and_approves_in_full(windows: Windows, 
     await look(page, "inbox", size)
     await open_request(page)
     approve = page.get_by_role("button", name="Approve: Pay 120.00 EUR to Globex Hosting")
-    assert await approve.get_attribute("aria-disabled") == "true"
     await approve.scroll_into_view_if_needed()
     await expect(approve).not_to_have_attribute("aria-disabled", "true")
     await look(page, "request", size)
@@ -141,6 +102,7 @@ async def test_a_reviewer_approves_less(windows: Windows, size: str) -> None:
 @BOTH
 @covers("EXT-OUTCOME-03")
 async def test_a_reviewer_denies_and_shares_the_reason(windows: Windows, size: str) -> None:
+    await windows.served.registers("s1", "outcome")
     code = await ask(windows.served)
     page = await windows.sign_in(size=size)
     await open_request(page)
@@ -239,8 +201,11 @@ async def test_approve_is_dead_for_half_a_second_after_it_comes_into_view(
     assert page.url.endswith(pressed_at_once)
     assert (await loaded(windows.served, code)).ballots == ()
     await expect(approve).not_to_have_attribute("aria-disabled", "true")
-    await page.evaluate("dispatchEvent(new Event('focus'))")  # a window above it has closed
-    assert await approve.get_attribute("aria-disabled") == "true"
+    dead_again = await approve.evaluate("""(button) => {
+        dispatchEvent(new Event("focus")); // a window above it has closed
+        return button.getAttribute("aria-disabled");
+    }""")
+    assert dead_again == "true"
 
 
 @covers("SEC-UI-12")
@@ -276,10 +241,9 @@ async def test_the_whole_way_can_be_gone_by_keyboard(windows: Windows, size: str
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Pay 120.00 EUR")
     await tab_to(page, "Approve: Pay")
-    await shoot(page, f"focus-{size}")
     outline = await page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
     assert outline == "3px"
-    await page.wait_for_timeout(700)
+    await expect(page.locator("button:focus")).not_to_have_attribute("aria-disabled", "true")
     await page.keyboard.press("Enter")
     await decided(page, "Approved")
     assert len((await loaded(windows.served, code)).ballots) == 1
@@ -288,7 +252,9 @@ async def test_the_whole_way_can_be_gone_by_keyboard(windows: Windows, size: str
 async def tab_to(page: Page, text: str) -> None:
     for _ in range(40):
         await page.keyboard.press("Tab")
-        if text in await page.evaluate("document.activeElement.textContent"):
+        # The whole page has the text too, and the focus for a moment after the skip link.
+        at = page.locator("a:focus, button:focus, summary:focus")
+        if await at.count() and text in (await at.text_content() or ""):
             return
     raise AssertionError(f"Tab never reaches {text}")
 

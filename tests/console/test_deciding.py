@@ -10,10 +10,10 @@ import rfc8785
 
 from abeyance.access.details import DetailsTypes
 from abeyance.pending.handles import Home
-from abeyance.server.console import console_app
 from abeyance.server.console.disclosed import NotDrawable, draw, read_object
-from abeyance.server.console.guard import mint_token
-from abeyance.server.console.pages import Pages
+from abeyance.server.pages.app import pages_app
+from abeyance.server.pages.drawing import Pages
+from abeyance.server.pages.guard import mint_token
 from abeyance.server.passwords import Passwords
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.secret import Secret
@@ -321,6 +321,7 @@ async def test_a_reason_is_kept_inside_unless_it_is_shared(rita: Tab) -> None:
     assert b"Ines" not in answer.body
     form = (await rita.get(await request_path(served, shared))).form("/vote", "deny")
     await rita.submit(form, "deny", preset="own-words", reason="Ask Ines.", share="yes")
+    await served.registers("s1", "outcome")
     assert (await served.s1.poll(shared)).json["deferral_remark"] == "Ask Ines."
 
 
@@ -338,7 +339,7 @@ async def test_the_owner_of_the_client_sees_the_request_and_cannot_decide_it(
     assert "somebody else must decide" in (await omar.get("/console/")).text
     page = await omar.get(path)
     assert "nobody decides their own requests" in page.text
-    assert [form.action for form in page.forms] == ["/console/sign-out"]
+    assert [form.action for form in page.forms] == ["/sign-out"]
     rows = await rita.get(path)
     token = _token_of(omar, path)
     fields = rows.form("/vote", "approve").fields | {"csrf": token, "vote": "approve"}
@@ -385,7 +386,7 @@ async def test_an_unknown_type_says_so_and_cannot_be_approved(tmp_path: Path) ->
         # The same server after an upgrade that has forgotten what a payment is.
         house = replace(served.house, types=DetailsTypes([EXPORT_TYPE]))
         passwords = Passwords()
-        served.app._console = console_app(house, passwords, secure=True)
+        served.app._pages = pages_app(house, passwords, secure=True)
         tab = Tab(served)
         await tab.sign_in("rita")
         assert "a part cannot be shown" in (await tab.get("/console/")).text

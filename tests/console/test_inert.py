@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from abeyance.parties.client import ClientId
 from abeyance.pending.votes import Verdict
-from abeyance.server.console.inert import describe_letters, plain, show
-from tests.console.conftest import Windows, shoot
+from abeyance.server.pages.inert import describe_letters, plain, show
+from tests.browsing import Windows, shoot
 from tests.console.house import PAYMENT, Tab, request_path
 from tests.covers import covers
 from tests.served import Served
@@ -132,7 +132,9 @@ async def test_markup_is_text_on_every_page(rita: Tab, text: str) -> None:
         if "<" in text and text != "</script>":  # which our own pages say, too
             assert text not in page.html
         assert text in page.text or len(page.text) > 100_000
-        assert not [link for link in page.links if not link.startswith(("/console", "#"))]
+        assert not [
+            link for link in page.links if not link.startswith(("/console/", "/account/", "#"))
+        ]
     assert "49" not in pages[0].text.replace("2026", "")
 
 

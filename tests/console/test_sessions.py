@@ -99,7 +99,7 @@ async def test_a_vote_after_the_session_ended_leads_to_sign_in_and_is_not_replay
     rita.served.clock.move(31 * 60)
     answer = await rita.post(form.action, form.fields | {"vote": "approve"})
     assert answer.status == 303
-    assert answer.answer.header("location") == f"/console/sign-in?request={path.split('/')[-1]}"
+    assert answer.answer.header("location") == f"/sign-in?to=request%3A{path.split('/')[-1]}"
     page = await rita.sign_in("rita")
     assert "Pay" not in page.text
     assert (await rita.served.s1.poll(code)).error == "authorization_pending"
@@ -176,7 +176,7 @@ async def test_guesses_at_an_account_are_slowed_and_nobody_is_locked_out(
 @covers("SEC-DOS-16")
 async def test_guesses_that_come_all_at_once_do_not_all_find_the_door_open(served: Served) -> None:
     tabs = [Tab(served) for _ in range(20)]
-    forms = [(await tab.get("/console/sign-in")).form("/sign-in") for tab in tabs]
+    forms = [(await tab.get("/sign-in")).form("/sign-in") for tab in tabs]
     answers = await asyncio.gather(
         *(
             tab.submit(form, name="rita", password=f"guess {number}")
@@ -206,7 +206,7 @@ async def test_a_deep_link_survives_signing_in(served: Served) -> None:
     path = await request_path(served, await served.s1.defer())
     tab = Tab(served)
     page = await tab.get(path)
-    assert page.path.startswith("/console/sign-in?request=")
+    assert page.path.startswith("/sign-in?to=request%3A")
     page = await tab.submit(page.form("/sign-in"), name="rita", password=PASSWORD)
     assert page.path == path
 
@@ -217,6 +217,9 @@ async def test_a_deep_link_survives_signing_in(served: Served) -> None:
     [
         "https://evil.example/",
         "//evil.example",
+        "request://evil.example",
+        "console:/evil.example",
+        "account:https://evil.example",
         "/\\evil.example",
         "javascript:alert(1)",
         "../../x",
@@ -227,14 +230,15 @@ async def test_a_deep_link_survives_signing_in(served: Served) -> None:
 )
 async def test_nobody_is_led_away_after_signing_in(served: Served, target: str) -> None:
     tab = Tab(served)
-    page = await tab.get("/console/sign-in")
+    page = await tab.get("/sign-in")
     fields = page.form("/sign-in").fields | {
         "name": "rita",
         "password": PASSWORD,
+        "to": target,
         "request": target,
         "next": target,
     }
-    answer = await tab.post("/console/sign-in", fields)
+    answer = await tab.post("/sign-in", fields)
     if answer.status == 303:
         assert answer.answer.header("location") == "/console/"
     else:
@@ -273,7 +277,7 @@ async def test_used_expired_and_guessed_links_are_one_page(served: Served) -> No
     served.clock.move(15 * 60)
     assert (await late.submit(form, **password)).status == 404
     expired = await late.get(link)
-    guessed = await late.get(f"/console/welcome/{'X' * 43}")
+    guessed = await late.get(f"/welcome/{'X' * 43}")
     nowhere = await late.get("/console/nowhere")
     assert {page.status for page in (used, expired, guessed, nowhere)} == {404}
     assert len({page.html.replace(_now(page.html), "") for page in (used, expired, guessed)}) == 1

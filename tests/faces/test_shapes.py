@@ -9,15 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abeyance.faces.deferral import DEFERRAL
-from abeyance.faces.render import render_answer, render_error, render_opened, render_success
+from abeyance.faces.render import (
+    render_answer,
+    render_deferred,
+    render_error,
+    render_interaction,
+    render_success,
+)
 from abeyance.oauth.client_authentication import challenge
+from abeyance.pending.interaction import Invitation
 from abeyance.pending.judging import Refused, StillPending, Why, judge
 from abeyance.pending.opening import Opened, Proposal, open_request
 from abeyance.pending.pacing import FRESH
+from abeyance.pending.quota import Quota
 from abeyance.pending.states import Denied, Outcome
 from abeyance.wire import errors
 from abeyance.wire.errors import OAuthError
 from abeyance.wire.reply import Reply
+from abeyance.wire.secret import Secret
 from abeyance.wire.strict_json import JsonObject
 from tests.covers import covers
 from tests.pending.examples import HOME, INTERVAL, LIFE, NOW, SECOND, SECRET, held, snapshot
@@ -35,7 +44,26 @@ ERRORS: list[OAuthError] = [
     errors.InvalidScope("The scope is malformed"),
     errors.InvalidTarget("The request must name a resource"),
     errors.InvalidAuthorizationDetails("The type is not known"),
+    errors.AccessDenied("The request was not granted"),
+    errors.ExpiredToken("The request has expired"),
+    errors.UnsupportedResponseType("The response type is not supported"),
+    errors.RequestNotSupported("Request objects are not supported"),
+    errors.RequestUriNotSupported("Request URIs are not supported"),
+    errors.InvalidRequestUri(),
+    errors.RegistrationNotSupported("Registration is not supported"),
+    errors.LoginRequired(),
+    errors.AccountSelectionRequired(),
+    errors.ConsentRequired(),
+    errors.InteractionNeeded(),
+    errors.InvalidRedirectUri("A redirect URI is malformed"),
+    errors.InvalidClientMetadata("The client_name is malformed"),
+    errors.UnapprovedSoftwareStatement(),
+    errors.InvalidRequestObject("The object is malformed"),
+    errors.InsufficientAuthorization("The application must ask for a password", Secret("abc")),
+    errors.InvalidSession(),
+    errors.RedirectToWeb(),
     errors.InvalidDpopProof("The proof is malformed"),
+    errors.InsufficientUserAuthentication(timedelta(minutes=5)),
     errors.UseDpopNonce("abc"),
     errors.TooManyRequests("The client sends requests too fast", 7),
     errors.Unavailable(),
@@ -48,7 +76,7 @@ def opened(*, interval: timedelta = INTERVAL, lifetime: timedelta = LIFE) -> Ope
         Proposal(HOME, snapshot()),
         interval=interval,
         lifetime=lifetime,
-        at_most=1,
+        at_most=Quota(client=1),
         secret=SECRET,
         now=NOW,
     )
@@ -71,7 +99,7 @@ def headers(reply: Reply) -> dict[bytes, bytes]:
 @covers("DTR-RESP-01", "DTR-RESP-02", "DTR-RESP-03", "DTR-RESP-04", "T-077", "T-080")
 def test_the_deferred_response_is_this_and_nothing_else() -> None:
     made = opened()
-    reply = render_opened(DEFERRAL, made, NOW)
+    reply = render_deferred(DEFERRAL, made, NOW)
     assert reply.status == 400
     assert body(reply) == {
         "error": "authorization_pending",
@@ -93,7 +121,7 @@ def test_interval_and_expiry_are_positive_integers_that_both_sides_can_keep(
     interval: timedelta, lifetime: timedelta, later: timedelta
 ) -> None:
     made = opened(interval=interval, lifetime=lifetime)
-    told = body(render_opened(DEFERRAL, made, NOW + later))
+    told = body(render_deferred(DEFERRAL, made, NOW + later))
     assert type(told["interval"]) is type(told["expires_in"]) is int
     # Never sooner than the server allows, and the end to the nearest second.
     assert timedelta(seconds=told["interval"]) >= made.held.interval
@@ -105,10 +133,39 @@ def test_interval_and_expiry_are_positive_integers_that_both_sides_can_keep(
 
 @covers("DTR-RESP-03")
 def test_what_is_left_is_told_and_not_what_there_was() -> None:
-    assert body(render_opened(DEFERRAL, opened(), NOW + 90 * SECOND))["expires_in"] == 510
+    assert body(render_deferred(DEFERRAL, opened(), NOW + 90 * SECOND))["expires_in"] == 510
+
+
+@covers("DTR-ERR-03", "DTR-IURI-01", "T-077")
+def test_a_deferral_that_needs_somebody_first_says_where() -> None:
+    made = opened()
+    reply = render_deferred(DEFERRAL, made, NOW, Invitation(uri="https://as.example/interact/x"))
+    assert reply.status == 400
+    assert body(reply) == {
+        "error": "interaction_required",
+        "error_description": "step=interaction",
+        "deferral_code": made.code.reveal(),
+        "expires_in": 600,
+        "interval": 5,
+        "interaction_uri": "https://as.example/interact/x",
+    }
+    assert headers(reply) == {b"retry-after": b"5"}
 
 
 # --- polls
+
+
+@covers("DTR-ERR-03", "DTR-IURI-01", "DTR-RD-25")
+def test_a_poll_that_needs_somebody_first_says_where_and_keeps_the_pace() -> None:
+    reply = render_interaction(
+        DEFERRAL, 7 * SECOND, Invitation(uri="https://as.example/interact/x")
+    )
+    assert (reply.status, headers(reply)) == (400, {b"retry-after": b"7"})
+    assert body(reply) == {
+        "error": "interaction_required",
+        "error_description": "step=interaction",
+        "interaction_uri": "https://as.example/interact/x",
+    }
 
 
 @covers("DTR-ERR-02", "DTR-RESP-04", "T-081")
@@ -194,7 +251,7 @@ def test_a_remark_of_one_denial_never_shows_in_another() -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        render_opened(DEFERRAL, opened(), NOW),
+        render_deferred(DEFERRAL, opened(), NOW),
         render_answer(DEFERRAL, StillPending(INTERVAL)),
         *(render_answer(DEFERRAL, Refused(why)) for why in Why),
         render_answer(DEFERRAL, Refused(Why.DENIED, remark="No")),
@@ -241,10 +298,12 @@ def test_a_limit_and_an_outage_say_when_to_come_again(error: OAuthError) -> None
 
 @covers("OAUTH-PARAM-08", "OAUTH-TOK-04", "T-213")
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_error_is_two_members_in_the_characters_of_the_grammar(error: OAuthError) -> None:
+def test_an_error_is_in_the_characters_of_the_grammar_and_says_no_more_than_it_must(
+    error: OAuthError,
+) -> None:
     told = body(render_error(error))
-    assert set(told) == {"error", "error_description"}
-    for text in told.values():
+    assert set(told) == {"error", "error_description", *error.members}
+    for text in (told["error"], told["error_description"]):
         assert all(" " <= character <= "~" and character not in '"\\' for character in text)
         assert not text.endswith(".")
 

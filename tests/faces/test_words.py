@@ -12,7 +12,9 @@ from tests.covers import covers
 
 FACES = [DEFERRAL]
 ALLOWED = re.compile(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749 §5.2
-EVERY_WORD = [words for face in FACES for words in (face.pending, *face.refusals.values())]
+EVERY_WORD = [
+    words for face in FACES for words in (face.pending, face.interaction, *face.refusals.values())
+]
 
 
 @covers("DTR-POLL-03", "DTR-POLL-04", "DTR-ERR-04", "DTR-ERR-05", "DTR-RD-04")
@@ -37,6 +39,11 @@ def test_a_request_that_waits_is_authorization_pending() -> None:
     assert DEFERRAL.pending.error == "authorization_pending"
 
 
+@covers("DTR-ERR-03")
+def test_a_request_that_needs_somebody_first_is_interaction_required() -> None:
+    assert DEFERRAL.interaction.error == "interaction_required"
+
+
 @covers("DTR-ERR-06", "T-093")
 def test_the_rightful_client_can_tell_redeemed_from_unknown() -> None:
     unknown, redeemed = DEFERRAL.refusals[Why.UNKNOWN], DEFERRAL.refusals[Why.REDEEMED]
@@ -49,7 +56,7 @@ def test_the_rightful_client_can_tell_redeemed_from_unknown() -> None:
 def test_a_face_without_a_word_for_a_reason_is_not_made(face: Face, why: Why) -> None:
     words = {each: face.refusals[each] for each in Why if each is not why}
     with pytest.raises(ValueError, match=why.name):
-        Face("urn:x", HandleKind.DEFERRAL_CODE, "x", face.pending, words)
+        Face("urn:x", HandleKind.DEFERRAL_CODE, "x", face.pending, face.interaction, words)
 
 
 @covers("OAUTH-PARAM-08", "T-213")
@@ -68,6 +75,7 @@ def test_words_are_fixed_and_leave_no_place_for_data(words: Words) -> None:
 @covers("DTR-ERR-08", "DTR-ERR-10")
 def test_progress_is_an_opaque_step() -> None:
     assert re.fullmatch(r"step=[a-z_]+", DEFERRAL.pending.description)
+    assert re.fullmatch(r"step=[a-z_]+", DEFERRAL.interaction.description)
 
 
 def test_the_dialect_of_the_draft_has_these_names() -> None:

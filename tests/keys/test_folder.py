@@ -3,31 +3,29 @@
 import json
 import os
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from abeyance.keys import Keys, UnsafeKeys, load_or_create
-from abeyance.keys.making import new_private_pem
-from abeyance.proofs.jwk import parse_private_pem, render_jwks
+from abeyance.keys.folder import Keys, load_or_create
+from abeyance.keys.making import Alg, new_private_pem, parse_signing_pem
+from abeyance.keys.private_files import UnsafeKeys
+from abeyance.keys.schedule import Standing
+from abeyance.proofs.jwk import render_jwks
+from abeyance.wire.base64url import parse_base64url
 from tests.covers import covers
+from tests.keys.files import NOW, lay, lay_bytes
 
-NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 ROOT = "root.key"
 
 
-def load(folder: Path, at: datetime = NOW) -> Keys:
-    return load_or_create(folder, now=at)
+def load(folder: Path) -> Keys:
+    return load_or_create(folder, now=NOW)
 
 
-def lay(folder: Path, stamp: str) -> str:
-    """Put another signing key there, as an operator would; return its kid."""
-    pem = new_private_pem()
-    file = folder / f"signing-{stamp}.pem"
-    file.write_bytes(pem)
-    file.chmod(0o600)
-    return parse_private_pem(pem).kid
+def standing(folder: Path, at: datetime = NOW) -> Standing:
+    return load(folder).schedule.standing(at)
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_made_is_loaded_again(folder: Path) -> None:
     first, second = load(folder), load(folder)
     assert first == second
-    assert first.nonce_key == second.nonce_key
+    assert first.derived.nonce_key == second.derived.nonce_key
     assert sorted(each.name for each in folder.iterdir()) == [
         ROOT,
         "signing-20260304T120000Z.pem",
@@ -49,8 +47,8 @@ def test_what_is_made_is_loaded_again(folder: Path) -> None:
 
 def test_two_servers_never_have_the_same_keys(tmp_path: Path) -> None:
     one, other = load(tmp_path / "one"), load(tmp_path / "other")
-    assert one.signing.kid != other.signing.kid
-    assert one.nonce_key != other.nonce_key
+    assert one.schedule.keys[0].kid != other.schedule.keys[0].kid
+    assert one.derived != other.derived
 
 
 @covers("OAUTH-SEC-06", "SEC-STORE-08")
@@ -151,27 +149,51 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
 
 
 @covers("OAUTH-META-07")
-def test_the_youngest_key_signs_and_all_are_published(folder: Path) -> None:
-    first = load(folder).signing.kid
+def test_the_youngest_key_signs_and_the_one_before_is_published_for_a_while(folder: Path) -> None:
+    first = standing(folder).signing.kid
     second = lay(folder, "20260304T130000Z")
-    keys = load(folder, NOW + timedelta(hours=2))
+    keys = standing(folder, NOW + timedelta(hours=2))
     assert keys.signing.kid == second
     assert [key.jkt for key in keys.published.keys] == [second, first]
 
 
 @covers("OAUTH-META-07")
 def test_the_next_key_is_published_before_it_signs(folder: Path) -> None:
-    first = load(folder).signing.kid
+    first = standing(folder).signing.kid
     second = lay(folder, "20260304T130000Z")
-    keys = load(folder)
+    keys = standing(folder)
     assert keys.signing.kid == first
     assert {key.jkt for key in keys.published.keys} == {first, second}
 
 
-def test_when_no_instant_has_come_the_oldest_key_signs(folder: Path) -> None:
-    first = load(folder).signing.kid
-    lay(folder, "20260304T130000Z")
-    assert load(folder, NOW - timedelta(days=1)).signing.kid == first
+def test_the_same_key_in_two_files_counts_once(folder: Path) -> None:
+    content = (folder / "signing-20260304T120000Z.pem").read_bytes()
+    lay_bytes(folder, "20260304T130000Z", content)
+    [only] = load(folder).schedule.keys
+    assert only.at == NOW
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA", "RS256", "PS256"])
+@covers("OAUTH-META-06")
+def test_a_key_of_each_algorithm_is_published_under_it(folder: Path, alg: Alg) -> None:
+    kid = lay(folder, "20260304T130000Z", alg=alg)
+    keys = standing(folder, NOW + timedelta(hours=2))
+    assert (keys.signing.kid, keys.signing.pair.alg) == (kid, alg)
+    shown = {str(each["kid"]): each for each in published(keys)}
+    assert (shown[kid]["use"], shown[kid]["alg"]) == ("sig", alg)
+    assert not {"d", "p", "q"} & shown[kid].keys()
+
+
+def test_an_rsa_key_that_names_no_algorithm_is_for_the_one_that_everybody_knows() -> None:
+    line, _, bare = new_private_pem("PS256").partition(b"\n")
+    assert line == b"alg: PS256"
+    assert parse_signing_pem(bare).alg == "RS256"
+
+
+def test_a_key_that_names_an_algorithm_that_it_cannot_do_stops_the_start(folder: Path) -> None:
+    lay_bytes(folder, "20260304T130000Z", b"alg: RS256\n" + new_private_pem("ES256"))
+    with pytest.raises(UnsafeKeys, match="algorithm"):
+        load(folder)
 
 
 def test_an_impossible_instant_stops_the_start(folder: Path) -> None:
@@ -183,27 +205,30 @@ def test_an_impossible_instant_stops_the_start(folder: Path) -> None:
 @covers("OAUTH-META-06")
 def test_nothing_private_is_published(folder: Path) -> None:
     lay(folder, "20260304T130000Z")
-    keys = load(folder)
-    document = json.loads(json.dumps(render_jwks(keys.published)))
-    for jwk in document["keys"]:
+    shown = published(standing(folder))
+    for jwk in shown:
         assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
         assert (jwk["use"], jwk["alg"]) == ("sig", "ES256")
-    assert len({jwk["kid"] for jwk in document["keys"]}) == 2
+    assert len({jwk["kid"] for jwk in shown}) == 2
 
 
 @covers("OAUTH-SEC-07")
 def test_each_purpose_has_a_key_of_its_own(folder: Path) -> None:
-    keys = load(folder)
-    root = (folder / ROOT).read_bytes()
-    assert len({keys.nonce_key, keys.log_key, root}) == 3
-    assert {len(keys.nonce_key), len(keys.log_key)} == {32}
+    keys = load(folder).derived
+    found = {keys.nonce_key, keys.log_key, keys.interaction_key, keys.seal_key}
+    root = parse_base64url((folder / ROOT).read_text().strip())
+    assert len(found | {root}) == 5
+    assert {len(each) for each in found} == {32}
 
 
 @covers("OAUTH-SEC-06")
 def test_no_secret_shows_in_a_printout(folder: Path) -> None:
     keys = load(folder)
     shown = repr(keys)
-    for secret in (keys.nonce_key, keys.log_key):
+    derived = keys.derived
+    for secret in (
+        derived.nonce_key, derived.log_key, derived.interaction_key, derived.seal_key,
+    ):  # fmt: skip
         assert repr(secret) not in shown
     assert "PRIVATE" not in shown
 
@@ -211,3 +236,9 @@ def test_no_secret_shows_in_a_printout(folder: Path) -> None:
 def test_nothing_is_left_behind_when_a_key_is_there_already(folder: Path) -> None:
     load(folder)
     assert not [each for each in folder.iterdir() if each.name.startswith(".")]
+
+
+def published(keys: Standing) -> list[dict[str, object]]:
+    """The document, as it goes out."""
+    found: list[dict[str, object]] = json.loads(json.dumps(render_jwks(keys.published)))["keys"]
+    return found

@@ -8,10 +8,11 @@ import pytest
 from abeyance.access.access import Access
 from abeyance.access.details import DetailsTypes
 from abeyance.oauth.asking import (
-    check_notification_token,
+    CompletionMode,
     check_still_allowed,
     read_access,
     read_completion_mode,
+    read_notification_token,
 )
 from abeyance.parties.client import Client
 from abeyance.wire.errors import (
@@ -181,14 +182,43 @@ def test_the_lifetime_is_the_servers_and_not_the_clients() -> None:
 )
 def test_only_the_value_itself_opts_in(mode: str | None, opted_in: bool) -> None:
     sent = form() if mode is None else form(completion_mode=mode)
-    assert read_completion_mode(sent) is opted_in
+    told = read_completion_mode(sent, client(), interact=False)
+    assert told == CompletionMode(opted_in, interactive=False)
+
+
+@covers("DTR-RD-27", "EXT-META-02", "T-261", "DTR-OPT-01")
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("deferred_interactive", CompletionMode(deferred=True, interactive=True)),
+        ("deferred deferred_interactive", CompletionMode(deferred=True, interactive=True)),
+        ("deferred_interactive x", CompletionMode(deferred=True, interactive=True)),
+        ("deferred", CompletionMode(deferred=True, interactive=False)),
+        ("deferred_interactive2", CompletionMode(deferred=False, interactive=False)),
+        ("", CompletionMode(deferred=False, interactive=False)),
+    ],
+)
+def test_the_interactive_value_opts_in_by_itself_and_nothing_else_does(
+    value: str, expected: CompletionMode
+) -> None:
+    assert read_completion_mode(form(completion_mode=value), client(), interact=True) == expected
+
+
+@covers("EXT-META-04", "T-261")
+def test_the_interactive_value_means_nothing_to_a_client_that_registered_other_profiles() -> None:
+    told = form(completion_mode="deferred_interactive")
+    for profiles, interactive in (({"wait"}, False), (set(), False), ({"interact"}, True)):
+        registered = replace(client(), profiles=frozenset(profiles))
+        mode = read_completion_mode(told, registered, interact=True)
+        assert mode == CompletionMode(interactive, interactive)
 
 
 @covers("DTR-OPT-02", "SEC-TOK-20")
 def test_a_list_beyond_every_use_is_refused() -> None:
-    assert read_completion_mode(form(completion_mode="deferred".ljust(512)))
+    longest = form(completion_mode="deferred".ljust(512))
+    assert read_completion_mode(longest, client(), interact=True).deferred
     with pytest.raises(InvalidRequest):
-        read_completion_mode(form(completion_mode="deferred".ljust(513)))
+        read_completion_mode(form(completion_mode="deferred".ljust(513)), client(), interact=True)
 
 
 @covers("T-054", "OAUTH-PARAM-01")
@@ -219,7 +249,7 @@ def test_the_parameter_twice_is_a_bad_request() -> None:
     ],
 )
 def test_a_token_that_can_stand_in_a_header_is_accepted(token: str) -> None:
-    check_notification_token(form(client_notification_token=token))
+    read_notification_token(form(client_notification_token=token))
 
 
 @covers("DTR-RD-19", "T-070", "SEC-TOK-21")
@@ -241,7 +271,7 @@ def test_a_token_that_can_stand_in_a_header_is_accepted(token: str) -> None:
 )
 def test_a_token_that_could_not_is_refused(token: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        check_notification_token(form(client_notification_token=token))
+        read_notification_token(form(client_notification_token=token))
     assert token not in refused.value.description
 
 
@@ -249,15 +279,15 @@ def test_a_token_that_could_not_is_refused(token: str) -> None:
 @pytest.mark.parametrize("ending", ["\r\nX: y", "\n", "\r", "\x00", "\t"])
 def test_a_line_end_never_comes_near_a_header(ending: str) -> None:
     with pytest.raises(InvalidRequest):
-        check_notification_token(form(client_notification_token="a" * 22 + ending))
+        read_notification_token(form(client_notification_token="a" * 22 + ending))
     unparsed = Form()
     unparsed["client_notification_token"] = "a" * 22 + ending
     with pytest.raises(InvalidRequest):
-        check_notification_token(unparsed)
+        read_notification_token(unparsed)
 
 
 def test_no_token_is_no_fault() -> None:
-    check_notification_token(form())
+    read_notification_token(form())
 
 
 # --- is it still allowed

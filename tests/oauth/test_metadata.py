@@ -15,6 +15,7 @@ from abeyance.parties.client import Client
 from abeyance.proofs.client_assertion import make_assertion
 from abeyance.proofs.dpop import make_proof, verify_proof
 from abeyance.proofs.jwk import KeyPair, KeySet, parse_private_pem
+from abeyance.wire import names
 from abeyance.wire.errors import InvalidClient
 from abeyance.wire.form import Form
 from abeyance.wire.strict_json import Json, JsonObject
@@ -25,6 +26,12 @@ from tests.oauth.keys import pem_for
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 ENDPOINTS = Endpoints(ISSUER)
+# Those that nobody may use before the operator has said so are listed by the wiring.
+SERVED = GRANTS.keys() - {
+    names.GRANT_TOKEN_EXCHANGE,
+    names.GRANT_JWT_BEARER,
+    names.GRANT_DEVICE_CODE,
+}
 ALGORITHMS = ["ES256", "Ed25519", "EdDSA", "PS256", "RS256"]
 
 
@@ -33,13 +40,20 @@ def document(
     scopes: Iterable[str] = ("write", "read"),
     details_types: Iterable[str] = TYPES.names(),
     endpoints: Endpoints = ENDPOINTS,
+    profiles: Iterable[str] = ("wait", "interact"),
 ) -> JsonObject:
     return server_metadata(
         endpoints,
         scopes=scopes,
         details_types=details_types,
-        grant_types={*GRANTS, DEFERRAL.grant_type},
+        grant_types={*SERVED, DEFERRAL.grant_type},
+        profiles=profiles,
     )
+
+
+@covers("EXT-META-01", "OAUTH-META-02")
+def test_where_no_profile_is_on_none_is_listed() -> None:
+    assert "deferred_token_response_profiles_supported" not in document(profiles=())
 
 
 @covers(
@@ -48,12 +62,25 @@ def document(
 def test_the_whole_document_is_this() -> None:
     assert document() == {
         "issuer": "https://as.example",
+        "authorization_endpoint": "https://as.example/authorize",
         "token_endpoint": "https://as.example/token",
+        "pushed_authorization_request_endpoint": "https://as.example/par",
+        "require_pushed_authorization_requests": False,
         "jwks_uri": "https://as.example/jwks",
         "revocation_endpoint": "https://as.example/revoke",
-        "response_types_supported": [],
+        "introspection_endpoint": "https://as.example/introspect",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": ALGORITHMS,
+        "require_signed_request_object": False,
+        "request_uri_parameter_supported": False,
         "grant_types_supported": [
+            "authorization_code",
             "client_credentials",
+            "refresh_token",
             "urn:ietf:params:oauth:grant-type:deferred",
         ],
         "scopes_supported": ["read", "write"],
@@ -62,18 +89,28 @@ def test_the_whole_document_is_this() -> None:
             "client_secret_basic",
             "client_secret_post",
             "private_key_jwt",
+            "none",
         ],
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "revocation_endpoint_auth_methods_supported": [
             "client_secret_basic",
             "client_secret_post",
             "private_key_jwt",
+            "none",
         ],
         "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+        ],
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "deferred_token_response_supported": True,
+        "deferred_token_response_profiles_supported": ["interact", "wait"],
         "revocation_endpoint_token_type_values_supported": [
             "access_token",
+            "refresh_token",
             "urn:ietf:params:oauth:token-type:deferral-code",
         ],
     }
@@ -85,7 +122,7 @@ def test_what_is_switched_off_is_absent_and_nothing_is_null() -> None:
     assert "scopes_supported" not in bare
     assert "authorization_details_types_supported" not in bare
     assert None not in bare.values()
-    assert [name for name, value in bare.items() if value == []] == ["response_types_supported"]
+    assert [] not in bare.values()
 
 
 @covers("OAUTH-META-03")
@@ -106,13 +143,12 @@ def test_a_member_whose_absence_means_something_is_never_absent(name: str) -> No
 def test_nothing_that_this_server_does_not_have_is_named() -> None:
     text = json.dumps(document())
     for absent in (
-        "authorization_endpoint",
-        "introspection",
         "registration_endpoint",
-        "pushed",
-        "authorization_code",
-        "refresh_token",
+        "device",
+        "ciba",
+        "token-exchange",
         "mtls",
+        "userinfo",
         "interaction",
     ):
         assert absent not in text
@@ -142,7 +178,13 @@ def test_the_document_is_served_before_the_issuers_path(issuer: str, well_known:
     endpoints = Endpoints(issuer)
     assert endpoints.well_known == well_known
     assert document(endpoints=endpoints)["issuer"] == issuer
-    for name in ("token_endpoint", "jwks_uri", "revocation_endpoint"):
+    for name in (
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "revocation_endpoint",
+        "introspection_endpoint",
+    ):
         url = document(endpoints=endpoints)[name]
         assert isinstance(url, str)
         assert url.startswith(issuer + "/")
@@ -161,12 +203,24 @@ def test_every_advertised_method_authenticates(method: str) -> None:
 
 @covers("OAUTH-META-05", "OAUTH-CAUTH-18")
 @pytest.mark.parametrize(
-    "method", ["none", "client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
+    "method", ["client_secret_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
 )
 def test_no_other_method_authenticates(method: str) -> None:
     assert method not in words(document()["token_endpoint_auth_methods_supported"])
     known = client(method=method, keys=KeySet((key_pair().public,)))
     assert not any(authenticates(known, *shown(each)) for each in AUTH_METHODS)
+
+
+@covers("OAUTH-META-05", "OAUTH-CLI-01", "OAUTH-CAUTH-03")
+def test_a_name_alone_lets_in_a_public_client_and_nobody_else() -> None:
+    named = (None, form(client_id="batch"))
+    assert "none" in words(document()["token_endpoint_auth_methods_supported"])
+    assert "none" not in words(document()["introspection_endpoint_auth_methods_supported"])
+    assert authenticates(client(method="none", secrets=()), *named)
+    for method in AUTH_METHODS:
+        assert not authenticates(client(method=method, keys=KeySet((key_pair().public,))), *named)
+    for method in AUTH_METHODS:
+        assert not authenticates(client(method="none", secrets=()), *shown(method))
 
 
 @covers("OAUTH-META-05")
@@ -192,7 +246,7 @@ def test_every_advertised_algorithm_is_accepted_in_assertions_and_proofs() -> No
 
 @covers("OAUTH-META-05", "DTR-RD-17")
 def test_every_advertised_grant_is_served_by_a_grant_or_a_face() -> None:
-    served = {*GRANTS, DEFERRAL.grant_type}
+    served = {*SERVED, DEFERRAL.grant_type}
     assert set(words(document()["grant_types_supported"])) == served
 
 
@@ -237,7 +291,7 @@ def authenticates(known: Client, header: bytes | None, body: Form) -> bool:
 
 def proof_key(pair: KeyPair) -> str:
     proof = make_proof(pair, method="POST", url=TOKEN_ENDPOINT, now=NOW, jti="j" * 16)
-    return verify_proof(
+    jkt = verify_proof(
         [proof.encode()],
         method="POST",
         url=TOKEN_ENDPOINT,
@@ -245,3 +299,5 @@ def proof_key(pair: KeyPair) -> str:
         nonces=None,
         require_nonce=False,
     ).key.jkt
+    assert jkt is not None
+    return jkt

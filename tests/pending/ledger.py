@@ -14,7 +14,6 @@ from abeyance.pending.change import (
     Change,
     CloseHome,
     Open,
-    RevokeToken,
     Step,
     Superseded,
     TokenRecord,
@@ -54,7 +53,7 @@ class Ledger:
     def _take(self, home: Home, step: Step) -> Held | None:
         match step:
             case Open(held, snapshot, at_most):
-                if self._waiting(held) >= at_most or held.key in self.held:
+                if self._waiting(held) >= at_most.client or held.key in self.held:
                     raise Lost
                 self.held[held.key], self.snapshots[held.key] = held, snapshot
                 self.ballots[held.key] = ()
@@ -81,7 +80,7 @@ class Ledger:
                     if key.home == home and stage_after(stage_of(old.state), event) is not None:
                         self.held[key] = replace(old, version=old.version + 1, state=to)
                 return None
-            case RevokeToken():
+            case _:
                 raise NotImplementedError
 
     def _waiting(self, new: Held) -> int:

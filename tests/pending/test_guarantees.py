@@ -7,7 +7,7 @@ same moves run against the real store in `tests/store`.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hypothesis import HealthCheck, settings
@@ -31,8 +31,10 @@ from abeyance.parties.client import Client, ClientId
 from abeyance.pending.change import Advance, Applied, CastVote, Change, CloseHome, Superseded
 from abeyance.pending.choosing import Choice, ChoiceRefused, choose
 from abeyance.pending.handles import HandleKind, Home, parse_handle
+from abeyance.pending.interaction import NO_INTERACTION, InteractionPlan
 from abeyance.pending.judging import (
     Answer,
+    InteractionRequired,
     Redeemable,
     Refused,
     StillPending,
@@ -43,13 +45,16 @@ from abeyance.pending.judging import (
 )
 from abeyance.pending.opening import Proposal, open_request
 from abeyance.pending.pacing import FRESH, TOLERANCE, PollClock
+from abeyance.pending.quota import Quota
 from abeyance.pending.request import Held, Key, Snapshot
 from abeyance.pending.states import (
     Approved,
+    AwaitingInteraction,
     Cancelled,
     Denied,
     Event,
     Outcome,
+    Pending,
     Redeemed,
     State,
 )
@@ -98,6 +103,8 @@ class Record:
     approved: Approved | None = None
     end: Why | None = None  # how it ended, as the client must hear it
     told: Why | None = None  # the first end that the client did hear
+    asked_to_act: int | None = None  # the number of the interaction that is awaited
+    numbers: list[int] = field(default_factory=list)  # of all interactions, in their order
     tokens: list[Token] = field(default_factory=list)
     last_poll: float | None = None
     bound: timedelta = timedelta(0)
@@ -156,9 +163,17 @@ class Guarantees(RuleBasedStateMachine):
         bound=st.booleans(),
         needed=st.tuples(st.integers(1, 3), st.integers(1, 3)),
         life=st.sampled_from([20, 120, 3600]),
+        steps=st.sampled_from([NO_INTERACTION, InteractionPlan("confirm")]),
     )
-    def open(self, asked: Access, bound: bool, needed: tuple[int, int], life: int) -> Record:
-        return self._opened(asked, bound=bound, needed=needed, life=life)
+    def open(
+        self,
+        asked: Access,
+        bound: bool,
+        needed: tuple[int, int],
+        life: int,
+        steps: InteractionPlan,
+    ) -> Record:
+        return self._opened(asked, bound=bound, needed=needed, life=life, steps=steps)
 
     @rule(seconds=st.sampled_from([0.2, 4.6, 5.0, 15.0, 300.0]))
     def pass_time(self, seconds: float) -> None:
@@ -237,6 +252,28 @@ class Guarantees(RuleBasedStateMachine):
         else:
             self._changes_nothing(change)
 
+    @rule(record=records)
+    def ask_somebody_to_act(self, record: Record) -> None:
+        """A reviewer asks for a step, also while one is awaited: the later one counts."""
+        number = len(record.numbers) + 1
+        change = self._advance(record, Event.INTERACTION_ASKED, AwaitingInteraction(number))
+        if self._is_open(record):
+            assert isinstance(self.ledger.apply(change), Applied)
+            record.asked_to_act = number
+            record.numbers.append(number)
+        else:
+            self._changes_nothing(change)
+
+    @rule(record=records)
+    def act(self, record: Record) -> None:
+        """Somebody takes the step: the request goes on, and nothing is decided by it."""
+        change = self._advance(record, Event.INTERACTION_DONE, Pending())
+        if self._is_open(record) and record.asked_to_act is not None:
+            assert isinstance(self.ledger.apply(change), Applied)
+            record.asked_to_act = None
+        else:
+            self._changes_nothing(change)
+
     @rule(target=delayed, record=records)
     def read_for_redemption(self, record: Record) -> Delayed:
         held = self.ledger.held[record.first.key]
@@ -256,16 +293,24 @@ class Guarantees(RuleBasedStateMachine):
 
     # --- how a server would do it, in short
 
-    def _opened(self, asked: Access, *, bound: bool, needed: tuple[int, int], life: int) -> Record:
+    def _opened(
+        self,
+        asked: Access,
+        *,
+        bound: bool,
+        needed: tuple[int, int],
+        life: int,
+        steps: InteractionPlan = NO_INTERACTION,
+    ) -> Record:
         self.made += 1
         chance = hashlib.shake_256(b"%d" % self.made).digest(48)
         plan = review_plan("p", "q", "r", approvals=needed[0], denials=needed[1])
-        cold = snapshot(asked, bound=bound, plan=plan)
+        cold = replace(snapshot(asked, bound=bound, plan=plan), interaction=steps)
         opened = open_request(
             Proposal(Home(chance[:16]), cold),
             interval=5 * SECOND,
             lifetime=timedelta(seconds=life),
-            at_most=AT_MOST,
+            at_most=Quota(client=AT_MOST),
             secret=chance[16:],
             now=self.now,
         )
@@ -280,8 +325,15 @@ class Guarantees(RuleBasedStateMachine):
         assert parse_base64url(code) == chance  # INV-05: a home, a secret, nothing else
         assert opened.held.decide_by < opened.held.expires_at
         record = Record(code, opened.held, cold, bound=opened.held.interval)
+        if steps.first is not None:
+            record.asked_to_act = 1
+            record.numbers.append(1)
+        assert opened.held.state == self._open_state(record)
         self.all.append(record)
         return record
+
+    def _is_open(self, record: Record) -> bool:
+        return record.approved is None and record.must_answer(self.now) is None
 
     def _found(self, record: Record, client: ClientId) -> Held | None:
         handle = parse_handle(HandleKind.DEFERRAL_CODE, record.code)
@@ -422,7 +474,7 @@ class Guarantees(RuleBasedStateMachine):
             assert state == Denied(Outcome.DENIED)
             record.end = Why.DENIED
         elif len(approvals) < plan.approvals:
-            assert state == record.first.state
+            assert state == self._open_state(record)
         elif isinstance(state, Denied):
             # Approvals with nothing in common.
             assert not frozenset.intersection(*(each.scope for each in approvals))
@@ -435,6 +487,10 @@ class Guarantees(RuleBasedStateMachine):
             # Votes that were read before may be written later: the approval counts from reading.
             assert state.until <= self.now + min(each.lifetime for each in approvals)
             record.approved = state
+
+    def _open_state(self, record: Record) -> State:
+        awaited = record.asked_to_act
+        return Pending() if awaited is None else AwaitingInteraction(awaited)
 
     def _at_present(self, change: Change) -> Change:
         """The same change, judged by the clock of the moment at which it is written."""
@@ -472,9 +528,13 @@ class Guarantees(RuleBasedStateMachine):
     def _check_told(self, record: Record, answer: Answer | Token) -> None:
         match answer:
             case StillPending(bound=bound) | Refused(why=Why.EARLY | Why.STOP, bound=bound):
-                assert record.must_answer(self.now) is None
-                assert record.approved is None
+                assert self._is_open(record)
+                assert isinstance(answer, Refused) or record.asked_to_act is None
                 self._check_pace(record, bound, early=isinstance(answer, Refused))
+            case InteractionRequired(bound=bound, key=key, number=number):
+                assert self._is_open(record)
+                assert (key, number) == (record.first.key, record.asked_to_act)
+                self._check_pace(record, bound, early=False)
             case Refused(why=why):
                 assert why == record.must_answer(self.now)
                 assert record.told in (None, why, Why.EXPIRED)
@@ -553,6 +613,9 @@ class Guarantees(RuleBasedStateMachine):
                 assert judged.answer == Refused(why)
             elif record.approved is not None:
                 assert judged.answer == Redeemable(held, record.approved)
+            elif record.asked_to_act is not None:
+                number = record.asked_to_act
+                assert judged.answer == InteractionRequired(held.interval, held.key, number)
             else:
                 assert judged.answer == StillPending(held.interval)
 
@@ -610,6 +673,8 @@ def fixed(held: Held) -> tuple[object, ...]:
     "DTR-INV-04",
     "DTR-INV-05",
     "DTR-INV-06",
+    "DTR-ERR-03",
+    "EXT-INTERACT-14",
     "T-150",
     "T-254",
     "T-255",

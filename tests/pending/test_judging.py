@@ -8,6 +8,7 @@ from abeyance.parties.client import ClientId
 from abeyance.pending.handles import HandleHash, HandleKind, Home, mint_handle, parse_handle
 from abeyance.pending.judging import (
     Answer,
+    InteractionRequired,
     Judged,
     Redeemable,
     Refused,
@@ -68,9 +69,17 @@ def poll(
 
 
 @covers("DTR-ERR-02", "DTR-POLL-03")
-@pytest.mark.parametrize("state", OPEN)
-def test_an_open_request_is_still_pending(state: State) -> None:
-    assert poll(held(state)).answer == StillPending(INTERVAL)
+def test_an_open_request_is_still_pending() -> None:
+    assert poll(held(Pending())).answer == StillPending(INTERVAL)
+
+
+@covers("DTR-ERR-03", "DTR-POLL-03")
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_where_somebody_must_act_first_the_interaction_is_named(number: int) -> None:
+    request = held(AwaitingInteraction(number))
+    assert poll(request).answer == InteractionRequired(INTERVAL, request.key, number)
+    early = poll(request, clock=JUST_POLLED).answer
+    assert early == poll(held(), clock=JUST_POLLED).answer
 
 
 @covers("DTR-POLL-03", "DTR-OK-01")

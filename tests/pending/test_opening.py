@@ -1,5 +1,6 @@
 """From a validated request to "not yet" (DTR-RESP-02 to -04, DTR-BIND-01, EXT-DECIDE-11)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,13 @@ from hypothesis import strategies as st
 
 from abeyance.pending.change import Advance, AuditEvent, Change, Open
 from abeyance.pending.handles import HandleKind, parse_handle
-from abeyance.pending.judging import StillPending, judge
+from abeyance.pending.interaction import InteractionPlan
+from abeyance.pending.judging import InteractionRequired, StillPending, judge
 from abeyance.pending.opening import Opened, Proposal, decision_deadline, open_request
 from abeyance.pending.pacing import FRESH, pace
+from abeyance.pending.quota import Quota
 from abeyance.pending.request import Key, Snapshot
-from abeyance.pending.states import Event, Expired, Pending, Redeemed
+from abeyance.pending.states import AwaitingInteraction, Event, Expired, Pending, Redeemed
 from tests.covers import covers
 from tests.pending.examples import (
     HOME,
@@ -37,7 +40,7 @@ def opened(
         Proposal(HOME, snapshot() if asked is None else asked, requires),
         interval=interval,
         lifetime=lifetime,
-        at_most=7,
+        at_most=Quota(client=7),
         secret=SECRET,
         now=NOW,
     )
@@ -52,6 +55,34 @@ def test_an_opened_request_waits_for_as_long_as_it_was_given() -> None:
     assert request.interval == INTERVAL
     assert request.state_at(NOW + LIFE - SECOND) == Pending()
     assert request.state_at(NOW + LIFE) == Expired()
+
+
+@covers("DTR-IURI-01", "DTR-ERR-03", "EXT-INTERACT-05")
+def test_a_request_that_needs_a_step_first_awaits_it_and_says_so() -> None:
+    steps = InteractionPlan("statement", ("confirm",), frozenset({"uma"}))
+    request = opened(replace(snapshot(), interaction=steps)).held
+    assert request.state == AwaitingInteraction(1, "statement")
+    judged = judge(request, None, clock=FRESH, now=NOW, tick=0.0)
+    assert judged.answer == InteractionRequired(INTERVAL, request.key, 1)
+    # What a reviewer may ask later is asked by nobody yet.
+    offered = opened(replace(snapshot(), interaction=replace(steps, first=None)))
+    assert offered.held.state == Pending()
+
+
+@covers("OAUTH-RT-11")
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_deferred_refresh_holds_its_family_at_its_own_number(holds: bool) -> None:
+    made = open_request(
+        Proposal(HOME, snapshot(), n=4, holds_family=holds),
+        interval=INTERVAL,
+        lifetime=LIFE,
+        at_most=Quota(client=7),
+        secret=SECRET,
+        now=NOW,
+    )
+    assert made.held.key == Key(HOME, 4)
+    assert made.change.steps == (Open(made.held, snapshot(), Quota(client=7), holds),)
+    assert [row.n for row in made.change.rows if isinstance(row, AuditEvent)] == [4]
 
 
 @covers("DTR-RESP-02")
@@ -77,7 +108,7 @@ def test_the_grants_own_credential_is_spent_in_the_same_change_and_first() -> No
     made = opened(asked, requires=(spend,))
     assert made.change == Change(
         HOME,
-        (spend, Open(made.held, asked, at_most=7)),
+        (spend, Open(made.held, asked, at_most=Quota(client=7))),
         (
             AuditEvent(
                 n=1,

@@ -164,3 +164,11 @@ def test_a_bound_never_falls_and_a_poll_that_keeps_it_is_never_early(
 @pytest.mark.parametrize(("bound", "seconds"), [(5.0, 5), (4.2, 5), (0.001, 1), (15.0, 15)])
 def test_a_bound_is_told_in_whole_seconds_and_never_shorter(bound: float, seconds: int) -> None:
     assert whole_seconds(timedelta(seconds=bound)) == seconds
+
+
+@covers("EXT-WAIT-03")
+def test_beside_a_held_poll_every_other_is_early_also_with_a_credit() -> None:
+    held = PollClock(last=0.0, credits=1, held=True)
+    paced = pace(held, 1_000.0, timedelta(seconds=5))
+    assert paced.early
+    assert paced.clock == PollClock(last=1_000.0, penalties=1, early=1, credits=1, held=True)

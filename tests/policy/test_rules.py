@@ -1,10 +1,12 @@
 """Rules: the first that matches wins, and what cannot be judged is denied."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
+from abeyance.parties.person import PersonId
 from abeyance.pending.votes import ReviewPlan
 from abeyance.policy import cel
 from abeyance.policy.decider import Defer, Deny, Issue
@@ -45,6 +47,22 @@ async def test_the_first_rule_that_matches_answers() -> None:
     assert await PAYMENTS.decide(question(client="rogue", details=[payment("1")])) == Deny(
         "blocked"
     )
+
+
+async def test_rules_know_the_person_and_whether_a_reviewer_approved_before() -> None:
+    rules = Rules(
+        [
+            Rule(Issue("renewed"), "approved"),
+            Rule(Deny("nobody"), 'person == ""'),
+            Rule(Issue("uma"), 'person == "uma"'),
+        ]
+    )
+    asked = question()
+    uma, ann = (replace(asked, person=PersonId(name)) for name in ("uma", "ann"))
+    assert await rules.decide(asked) == Deny("nobody")
+    assert await rules.decide(uma) == Issue("uma")
+    assert await rules.decide(ann) == Deny(NO_RULE)
+    assert await rules.decide(replace(ann, approved=True)) == Issue("renewed")
 
 
 async def test_what_no_rule_allows_is_denied() -> None:

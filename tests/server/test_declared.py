@@ -1,13 +1,24 @@
 """What the configuration declares, each start brings in; what has left it is closed (section M)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from abeyance.acts.administer import enable_client, enable_person
+from abeyance.acts.dispose import disable_client, disable_person
+from abeyance.parties.client import Client, ClientId
+from abeyance.parties.person import Person, PersonId
 from abeyance.server import declared
 from abeyance.server.declared import invite_first_administrator
+from abeyance.store.sqlite import SqliteStore
 from tests.covers import covers
 from tests.served import CONFIG, serve, without
+
+S1: Final = ClientId("s1")
+RITA: Final = PersonId("rita")
 
 
 @covers(
@@ -65,6 +76,74 @@ async def test_a_start_that_was_killed_between_fence_and_sweep_is_made_up_for(
             assert (await back.s1.poll(code)).error == "access_denied"
 
 
+@covers("OAUTH-CLI-05", "EXT-STALE-01", "DTR-SEC-04", "OAUTH-DEFER-06")
+async def test_what_somebody_disabled_stays_so_whatever_the_file_declares(tmp_path: Path) -> None:
+    async with serve(tmp_path) as before:
+        store = before.house.store
+        s1, rita = await store.find_client(S1), await store.find_person(RITA)
+        assert s1 is not None
+        assert rita is not None
+        await disable_client(before.house, s1, by="operator")
+        await disable_person(before.house, rita, by="operator")
+    # The file changes meanwhile, and the client leaves it and comes back.
+    renamed = CONFIG.replace('name = "Hostile agent"', 'name = "Another agent"')
+    for config in (CONFIG, without(CONFIG, 'id = "s1"'), renamed):
+        async with serve(tmp_path, config=config) as again:
+            store = again.house.store
+            assert (await again.s1.ask(scope="now")).status == 401
+            found, person = await store.find_client(S1), await store.find_person(RITA)
+            assert found is not None
+            assert person is not None
+            assert not found.enabled
+            assert not person.enabled
+    async with serve(tmp_path) as enabling:
+        await enable_client(enabling.house, s1, by="operator")
+        await enable_person(enabling.house, rita, by="operator")
+        assert (await enabling.s1.ask(scope="now")).status == 200
+    async with serve(tmp_path) as after:
+        assert (await after.s1.ask(scope="now")).status == 200
+        assert await after.house.store.find_person(RITA) == rita
+
+
+@covers("OAUTH-CLI-05", "EXT-STALE-04")
+async def test_a_start_overtakes_nobody_who_disables_just_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(tmp_path):
+        pass
+    real = SqliteStore.list_clients, SqliteStore.list_people
+
+    async def clients_then_the_fence(self: SqliteStore) -> Sequence[Client]:
+        seen = await real[0](self)
+        for each in seen:
+            if each.id == S1 and each.enabled:
+                await self.put_client(replace(each, enabled=False, barred=True))
+        return seen
+
+    async def people_then_the_fence(self: SqliteStore) -> Sequence[Person]:
+        seen = await real[1](self)
+        for each in seen:
+            if each.id == RITA and each.enabled:
+                await self.put_person(replace(each, enabled=False, barred=True))
+        return seen
+
+    renamed = CONFIG.replace('id = "s1"\nname = "', 'id = "s1"\nname = "New ').replace(
+        'id = "rita"\nname = "', 'id = "rita"\nname = "New '
+    )
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(SqliteStore, "list_clients", clients_then_the_fence)
+        meanwhile.setattr(SqliteStore, "list_people", people_then_the_fence)
+        async with serve(tmp_path, config=renamed) as served:
+            client, person = (
+                await served.house.store.find_client(S1),
+                await served.house.store.find_person(RITA),
+            )
+    assert client is not None
+    assert person is not None
+    assert (client.name[:4], client.enabled) == ("New ", False)
+    assert (person.name[:4], person.enabled) == ("New ", False)
+
+
 @covers("SEC-UI-25", "EXT-DECIDE-03", "T-197")
 async def test_a_reviewer_who_left_the_file_decides_nothing(tmp_path: Path) -> None:
     async with serve(tmp_path) as before:
@@ -99,7 +178,7 @@ async def test_the_first_administrator_gets_a_link_that_dies_unused(tmp_path: Pa
         people = await served.house.store.list_people()
         admin = next(each for each in people if each.id == "admin")
         assert admin.password_hash is None
-        assert link.reveal().startswith("https://as.example/console/welcome/")
+        assert link.reveal().startswith("https://as.example/welcome/")
         assert "welcome" not in repr(link)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from base64 import urlsafe_b64decode
 from typing import Any
 
 import pytest
@@ -93,13 +94,15 @@ async def test_the_deferred_response_has_the_drafts_shape(served: Served) -> Non
     assert answer.json["interval"] == 5
 
 
-@covers("T-078", "T-079", "DTR-RESP-02", "DTR-INV-05", "OAUTH-SEC-01")
+@covers("OAUTH-FAPI-15", "T-078", "T-079", "DTR-RESP-02", "DTR-INV-05", "OAUTH-SEC-01")
 async def test_codes_are_long_unique_and_mean_nothing(served: Served) -> None:
     served.house.limits.creations._rate = 1e9
     served.house.limits.creations._burst = 10_000
     codes = [await served.s1.defer() for _ in range(300)]
     assert len(set(codes)) == len({code[:10] for code in codes}) == 300
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{64}", code) for code in codes)
+    secrets = [urlsafe_b64decode(code)[16:] for code in codes]
+    assert min(len(set(secret)) for secret in secrets) > 20, "32 bytes of chance, not fewer"
     symbols = [sum(code.count(c) for code in codes) for c in "ABCxyz019_-"]
     expected = 300 * 64 / 64
     assert statistics.mean(symbols) == pytest.approx(expected, rel=0.2)

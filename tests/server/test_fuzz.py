@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 
 from abeyance.wire import names
 from tests.covers import covers
-from tests.served import Served, serve
+from tests.served import CONFIG, Served, serve
 
 PATHS = [
-    "/token", "/revoke", "/jwks", "/.well-known/oauth-authorization-server", "/livez", "/readyz",
-    "/console", "/console/", "/console/sign-in", "/console/requests/x", "/console/welcome/x",
+    "/token", "/revoke", "/par", "/challenge", "/jwks", "/livez", "/readyz",
+    "/.well-known/oauth-authorization-server",
+    "/console", "/console/", "/sign-in", "/console/requests/x", "/welcome/x",
     "/console/requests/x/vote", "/console/requests/x/less", "/console/requests/x/live",
-    f"/console/requests/{'0' * 32}.1/vote", "/console/live", "/console/sign-out",
-    "/console/static/x",
+    f"/console/requests/{'0' * 32}.1/vote", "/console/live", "/sign-out",
+    "/static/x",
     "/", "/x", "/token/", "//token", "/console/../token",
 ]  # fmt: skip
+FORMS = ["/token", "/revoke", "/par", "/challenge"]
 KNOWN = sorted({each for each in vars(names).values() if isinstance(each, str)} - {names.__doc__})
 TEXT = st.text(max_size=40) | st.sampled_from(KNOWN)
 FORM = st.lists(st.tuples(TEXT, TEXT), max_size=12)
@@ -36,7 +38,8 @@ RELAXED = settings(
 
 @pytest.fixture
 async def fuzzed(tmp_path: Path) -> Any:
-    async with serve(tmp_path) as served:
+    config = "first_party_apps = true\n" + CONFIG
+    async with serve(tmp_path, config=config) as served:
         yield served
 
 
@@ -69,7 +72,7 @@ async def test_no_request_is_a_fault(
 
 @covers("T-260", "OAUTH-PARAM-04", "OAUTH-PARAM-07")
 @RELAXED
-@given(form=FORM, path=st.sampled_from(["/token", "/revoke"]), known=st.booleans())
+@given(form=FORM, path=st.sampled_from(FORMS), known=st.booleans())
 async def test_no_form_is_a_fault_and_none_without_authentication_changes_anything(
     fuzzed: Served, form: list[tuple[str, str]], path: str, known: bool
 ) -> None:

@@ -60,7 +60,7 @@ async def test_no_planted_secret_reaches_a_logger_even_unmasked(
             )
             await served.post("/token", [("client_id", "s1"), ("client_secret", planted[-2])])
             await served.post(
-                "/console/sign-in",
+                "/sign-in",
                 [("name", "rita"), ("password", planted[-2])],
                 headers=[
                     ("cookie", f"__Host-abeyance={planted[-1]}"),

@@ -14,10 +14,11 @@ from abeyance.acts.decide import Counted
 from abeyance.acts.dispose import close_client
 from abeyance.parties.client import ClientId
 from abeyance.pending.change import Advance, Change
+from abeyance.pending.quota import Quota
 from abeyance.pending.states import Event
 from abeyance.pending.votes import Verdict
 from tests.covers import covers
-from tests.served import Answer, Served
+from tests.served import PAYMENT, Answer, Served
 
 Act = Callable[[], Awaitable[Any]]
 
@@ -135,8 +136,10 @@ async def test_of_two_reviewers_the_second_is_told(served: Served) -> None:
 async def test_a_poll_beside_a_decision_is_pending_or_has_it(
     served: Served, verdict: Verdict
 ) -> None:
-    for _ in range(20):
-        code = await served.s1.defer()
+    for number in range(20):
+        # Each is about something else, or a reviewer who denies would be left in peace.
+        amount = {"amount": f"{number}.00", "currency": "EUR"}
+        code = await served.s1.defer(authorization_details=[PAYMENT | {"amount": amount}])
         beside, _ = await asyncio.gather(served.s1.poll(code), served.vote(code, verdict))
         assert beside.status == 200 or beside.error in ("authorization_pending", "access_denied")
         if beside.status != 200:
@@ -217,7 +220,7 @@ async def test_fifty_requests_at_the_limit_open_exactly_one(served: Served) -> N
     import dataclasses
 
     house = dataclasses.replace(
-        served.house, terms=dataclasses.replace(served.house.terms, open_requests=3)
+        served.house, terms=dataclasses.replace(served.house.terms, open_requests=Quota(client=3))
     )
     from abeyance.server.backchannel.token import token_endpoint
 

@@ -3,8 +3,9 @@
 import itertools
 from pathlib import Path
 
+from abeyance.pending.disclosure import TEMPLATE_ID, TEMPLATE_VERSION
 from abeyance.pending.votes import Verdict
-from abeyance.server.console.desk import render_request_id
+from abeyance.server.pages.desk import render_request_id
 from tests.covers import covers
 from tests.served import CONFIG, PAYMENT, Served, serve, without
 
@@ -41,7 +42,7 @@ async def test_a_vote_keeps_who_how_and_what_was_shown(served: Served) -> None:
         "rita", "password", served.clock.now(),
     )  # fmt: skip
     assert ballot.seen.startswith("sha-256:")
-    assert ballot.shown["template"] == {"id": "review", "version": "1"}
+    assert ballot.shown["template"] == {"id": TEMPLATE_ID, "version": TEMPLATE_VERSION}
 
 
 @covers("T-221", "SEC-UI-27", "SEC-UI-29")

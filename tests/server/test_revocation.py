@@ -19,9 +19,11 @@ async def test_a_withdrawn_request_is_denied_ever_after(served: Served) -> None:
 
 @covers("T-189", "DTR-CANC-01", "OAUTH-REVO-04")
 async def test_the_hint_is_not_needed_and_a_wrong_one_is_harmless(served: Served) -> None:
-    for hint in (names.TOKEN_TYPE_DEFERRAL_CODE, "access_token", "refresh_token", "nonsense"):
+    hints = (names.TOKEN_TYPE_DEFERRAL_CODE, "access_token", "refresh_token", "nonsense", None)
+    for hint in hints:
         code = await served.s1.defer()
-        assert (await served.s1.revoke(code, token_type_hint=hint)).status == 200
+        told = {} if hint is None else {"token_type_hint": hint}
+        assert (await served.s1.revoke(code, **told)).status == 200
         assert (await served.s1.poll(code)).error == "access_denied"
 
 

@@ -159,7 +159,12 @@ async def test_metadata_says_what_the_server_does(served: Served) -> None:
     assert told["deferred_token_response_supported"] is True
     assert names.TOKEN_TYPE_DEFERRAL_CODE in told["revocation_endpoint_token_type_values_supported"]
     assert told["revocation_endpoint"] == ISSUER + "/revoke"
-    assert set(told["grant_types_supported"]) == {"client_credentials", names.GRANT_DEFERRED}
+    assert set(told["grant_types_supported"]) == {
+        names.GRANT_AUTHORIZATION_CODE,
+        names.GRANT_CLIENT_CREDENTIALS,
+        names.GRANT_REFRESH_TOKEN,
+        names.GRANT_DEFERRED,
+    }
     assert "none" not in str(told["token_endpoint_auth_signing_alg_values_supported"])
     assert "RS256" in told["token_endpoint_auth_signing_alg_values_supported"]
     for grant_type in told["grant_types_supported"]:
@@ -170,6 +175,7 @@ async def test_metadata_says_what_the_server_does(served: Served) -> None:
             names.CLIENT_SECRET_BASIC,
             names.CLIENT_SECRET_POST,
             names.PRIVATE_KEY_JWT,
+            names.NONE,
         )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from abeyance.policy.decider import Defer
 from abeyance.policy.rules import Rules
+from abeyance.server.admin import scopes as admin
 from abeyance.server.settings import Caution
 from tests.covers import covers
 from tests.settings.files import RESOURCES, RITA, SCOPES, client, read, refuse, rule
@@ -117,6 +118,32 @@ def test_an_address_has_a_host_and_a_port(tmp_path: Path, listen: str) -> None:
     assert refuse(tmp_path, f'[server]\nlisten = "{listen}"').key == "server.listen"
 
 
+# --- proxies
+
+
+@covers("OAUTH-HTTP-01", "SEC-OPS-07")
+def test_no_proxy_is_trusted_unless_it_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path).trusted_proxies == ()
+    named = '[server]\ntrusted_proxies = ["10.0.0.0/8", "127.0.0.1", "fd00::/8"]\n'
+    networks = read(tmp_path, named).trusted_proxies
+    assert [str(each) for each in networks] == ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"]
+    environ = {"ABEYANCE_SERVER__TRUSTED_PROXIES": "10.0.0.1, ::1"}
+    networks = read(tmp_path, named, environ=environ).trusted_proxies
+    assert [str(each) for each in networks] == ["10.0.0.1/32", "::1/128"]
+
+
+@covers("OAUTH-HTTP-01", "SEC-OPS-07")
+@pytest.mark.parametrize(
+    "proxy",
+    ["", "proxy.example", "10.0.0", "10.0.0.1/8", "10.0.0.1:80", "[::1]", "*", "0.0.0.0/0", "::/0",
+     "::ffff:10.0.0.1", " 10.0.0.1"],
+)  # fmt: skip
+def test_a_proxy_is_an_address_or_a_network_and_never_everybody(tmp_path: Path, proxy: str) -> None:
+    error = refuse(tmp_path, f'[server]\ntrusted_proxies = ["10.0.0.1", "{proxy}"]\n')
+    assert error.key == "server.trusted_proxies"
+    assert repr(proxy) in error.problem
+
+
 # --- durations
 
 
@@ -187,6 +214,16 @@ def test_a_declared_scope_is_one_scope_token(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("meaning", ["", "  ", "a\\nb", "x" * 201])
 def test_a_scope_has_a_meaning_that_a_reviewer_can_read(tmp_path: Path, meaning: str) -> None:
     assert refuse(tmp_path, f'[scopes]\nread = "{meaning}"').key == "scopes[read]"
+
+
+def test_the_admin_api_is_there_by_itself_and_means_what_it_says(tmp_path: Path) -> None:
+    settings = read(tmp_path)
+    place = f"{settings.issuer}/admin"
+    assert place in settings.resources
+    assert {name for name in settings.scopes if name.startswith("abeyance:")} == set(admin.SCOPES)
+    for table, name in (("scopes", "abeyance:read"), ("resources", place)):
+        error = refuse(tmp_path, f'[{table}]\n"{name}" = "Something harmless"')
+        assert error.key == f"{table}[{name}]"
 
 
 @pytest.mark.parametrize("uri", ["api.example", "https://api.example#part", "/api"])

@@ -17,7 +17,12 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "abeyance.toml"
 def test_the_example_loads_without_a_remark() -> None:
     settings = load_settings(EXAMPLE, environ={})
     assert settings.warnings == ()
-    assert [client.id for client in settings.clients] == ["billing-agent", "report-job"]
+    assert [client.id for client in settings.clients] == [
+        "billing-agent",
+        "report-job",
+        "ledger-app",
+        "bank",
+    ]
     assert isinstance(settings.decider, Rules)
     assert len(settings.decider.rules) == 4
 
@@ -31,7 +36,20 @@ def test_the_example_says_its_defaults_as_they_are() -> None:
 def test_the_example_mentions_every_setting() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     tables: list[type[msgspec.Struct]] = [File]
-    tables += (kind for name in ("clients", "reviewers", "rules") for kind in entries(name))
+    tables += (
+        kind
+        for name in (
+            "clients",
+            "reviewers",
+            "users",
+            "interactions",
+            "trusted_issuers",
+            "exchanges",
+            "assertion_targets",
+            "rules",
+        )
+        for kind in entries(name)
+    )
     for table in tables:
         for name in table.__struct_fields__:
             assert name in text, name

@@ -179,7 +179,7 @@ def test_the_legacy_audience_is_allowed_and_remarked(tmp_path: Path) -> None:
         ([PRIVATE_KEY, 'jwks_file = "jwks.json"'], True, "secret_sha256"),
         (['jwks_file = "jwks.json"'], True, "jwks"),
         (["legacy_assertion_audience = true"], True, "legacy_assertion_audience"),
-        (['token_endpoint_auth_method = "none"'], False, "token_endpoint_auth_method"),
+        (['token_endpoint_auth_method = "none"'], False, "grant_types"),
         (['token_endpoint_auth_method = "client_secret_jwt"'], True, "token_endpoint_auth_method"),
         (['grant_types = ["password"]'], True, "grant_types"),
         (['resources = ["https://other.example"]'], True, "resources"),
@@ -203,7 +203,7 @@ def test_a_client_id_is_plain(tmp_path: Path, name: str) -> None:
 
 def test_two_entries_never_share_an_id(tmp_path: Path) -> None:
     assert refuse(tmp_path, RESOURCES, client(), client()).key == "clients[agent].id"
-    assert refuse(tmp_path, RITA, RITA).key == "reviewers[rita].id"
+    assert refuse(tmp_path, RITA, RITA).key == "people[rita].id"
 
 
 # --- reviewers

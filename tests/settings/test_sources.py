@@ -39,7 +39,7 @@ def test_a_variable_is_read_as_the_type_of_its_setting(tmp_path: Path) -> None:
         },
     )
     assert settings.require_nonce is True
-    assert settings.limits.open_requests_per_client == 7
+    assert settings.limits.open_requests.client == 7
     assert settings.limits.creations_per_second == 2.5
     assert settings.default_scope == {"a", "b"}
 

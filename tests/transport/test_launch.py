@@ -89,7 +89,7 @@ def test_the_command_serves_says_where_and_ends_when_told(tmp_path: Path) -> Non
     assert rest == "Stopped.\n"
     for told in (f"http://{address}", f"http://{address}/console", str(data)):
         assert told in said
-    links = re.findall(r"http\S+/console/welcome/\S+", said)
+    links = re.findall(r"http\S+/welcome/\S+", said)
     assert len(links) == 1
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert b"server:" not in answer.lower()

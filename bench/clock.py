@@ -1,6 +1,8 @@
 """The clock of a server under the benchmark: the day goes as it goes, the pace runs ahead."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,3 +25,6 @@ class HastyClock:
 
     def tick(self) -> float:
         return time.monotonic() * SPEED
+
+    def after(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, call)

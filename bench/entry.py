@@ -41,7 +41,8 @@ def main() -> None:
 
 
 def _counted(house: House) -> Mapping[str, float]:
-    return {
+    held = {"held": float(house.limits.held.taken)}
+    return held | {
         ":".join([sample.name, *sample.labels.values()]): sample.value
         for metric in house.counters.registry.collect()
         for sample in metric.samples

@@ -10,7 +10,7 @@ from bench.database import Watch
 from bench.load import Load, Told
 from bench.machine import Cores, stolen_seconds
 from bench.plan import Plan
-from bench.population import Caller, write_configuration
+from bench.population import CalledBack, Caller, write_configuration
 from bench.process import Process
 from bench.talking import Answer
 
@@ -79,11 +79,16 @@ class Ground:
     stack: ExitStack
 
     def open_server(
-        self, name: str, callers: Sequence[Caller], *, decisions: bool = False
+        self,
+        name: str,
+        callers: Sequence[Caller],
+        *,
+        decisions: bool = False,
+        called_back: CalledBack | None = None,
     ) -> Process:
         folder = self.folder / name
         folder.mkdir()
-        configuration = write_configuration(folder, callers)
+        configuration = write_configuration(folder, callers, called_back)
         return self.stack.enter_context(
             Process.shipped(self.cores.server, configuration, decisions=decisions)
         )

@@ -27,8 +27,9 @@ _JTI: Final = map("{}-{:08d}".format, itertools.repeat(secrets.token_hex(4)), it
 _PURCHASES: Final = itertools.count(1)
 
 
-def first_request(caller: Caller, *, dpop: bool = False) -> bytes:
-    """Ask for a payment that must wait."""
+def first_request(caller: Caller, *, dpop: bool = False, token: str | None = None) -> bytes:
+    """Ask for a payment that must wait; `token`: what a callback is to bring."""
+    notified = {} if token is None else {names.CLIENT_NOTIFICATION_TOKEN: token}
     detail = {
         "type": "payment",
         "amount": {"amount": f"{100 + next(_PURCHASES) % 900}.50", "currency": "EUR"},
@@ -41,17 +42,19 @@ def first_request(caller: Caller, *, dpop: bool = False) -> bytes:
             names.GRANT_TYPE: names.GRANT_CLIENT_CREDENTIALS,
             names.COMPLETION_MODE: names.COMPLETION_DEFERRED,
             names.AUTHORIZATION_DETAILS: json.dumps([detail], separators=(",", ":")),
+            **notified,
         },
         dpop=dpop,
     )
 
 
-def poll(caller: Caller, code: str, *, dpop: bool = False) -> bytes:
-    """Ask for what waits."""
+def poll(caller: Caller, code: str, *, dpop: bool = False, wait: int = 0) -> bytes:
+    """Ask for what waits; `wait`: for so many seconds the answer may be held."""
     return _post(
         caller,
         {names.GRANT_TYPE: names.GRANT_DEFERRED, names.DEFERRAL_CODE: code},
         dpop=dpop,
+        wait=wait,
     )
 
 
@@ -84,7 +87,14 @@ def _without_code(message: bytes) -> bytes:
     return message[:-_CODE_LENGTH]
 
 
-def _post(caller: Caller, form: dict[str, str], *, dpop: bool = False, path: str = TOKEN) -> bytes:
+def _post(
+    caller: Caller,
+    form: dict[str, str],
+    *,
+    dpop: bool = False,
+    path: str = TOKEN,
+    wait: int = 0,
+) -> bytes:
     headers: list[tuple[str, str]] = []
     now = datetime.now(UTC)
     credentials: dict[str, str] = {}
@@ -106,6 +116,8 @@ def _post(caller: Caller, form: dict[str, str], *, dpop: bool = False, path: str
     if dpop:
         proof = make_proof(caller.key, method="POST", url=ISSUER + path, now=now, jti=next(_JTI))
         headers.append(("DPoP", proof))
+    if wait:
+        headers.append((names.HEADER_PREFER, f"wait={wait}"))
     # The code comes last, where `cycle.lua` can add it.
     return _render(path, headers, urlencode({**credentials, **form}))
 

@@ -22,7 +22,10 @@ CASES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`few` and `many` are the numbers of waiting requests that the names call 1k and 100k."""
+    """`few` and `many` are the numbers of waiting requests that the names call 1k and 100k;
+    `held` polls are held at once, of which so many get `decisions`;
+    `callbacks` are sent in each of their rounds.
+    """
 
     rounds: int
     bare_seconds: int
@@ -32,6 +35,9 @@ class Plan:
     clients: int
     connections: int
     answer_turns: int
+    held: int
+    decisions: int
+    callbacks: int
 
 
 FULL: Final = Plan(
@@ -43,6 +49,9 @@ FULL: Final = Plan(
     clients=100,
     connections=32,
     answer_turns=1_000,
+    held=10_000,
+    decisions=500,
+    callbacks=1_000,
 )
 QUICK: Final = Plan(
     rounds=1,
@@ -53,4 +62,7 @@ QUICK: Final = Plan(
     clients=5,
     connections=8,
     answer_turns=20,
+    held=100,
+    decisions=50,
+    callbacks=50,
 )

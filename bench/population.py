@@ -29,8 +29,11 @@ listen = "127.0.0.1:8400"
 
 [limits]
 open_requests_per_client = 900_000_000
+open_requests_per_reviewer = 900_000_000
 creations_per_second = 900_000_000
 creations_burst = 900_000_000
+held_polls = 100_000
+held_polls_per_client = 100_000
 
 [scopes]
 pay = "Pay bills"
@@ -49,6 +52,12 @@ then = "defer"
 reviewers = ["{reviewer}"]
 interval = "1s"
 lifetime = "24h"
+"""
+
+_OUTBOUND: Final = """
+[outbound]
+development_targets = ["127.0.0.1:{port}"]
+ca_file = "{ca_file}"
 """
 
 _CLIENT: Final = """
@@ -87,11 +96,26 @@ def make_callers(method: str, count: int) -> tuple[Caller, ...]:
     )
 
 
-def write_configuration(folder: Path, callers: Sequence[Caller]) -> Path:
+@dataclass(frozen=True, slots=True)
+class CalledBack:
+    """Where clients are called back, on loopback, and the certificate by which it is known."""
+
+    url: str
+    port: int
+    ca_file: Path
+
+
+def write_configuration(
+    folder: Path, callers: Sequence[Caller], called_back: CalledBack | None = None
+) -> Path:
     """Write the configuration of a server that keeps its data in `folder`."""
     text = _CONFIGURATION.format(
         issuer=ISSUER, data=folder / "data", resource=RESOURCE, reviewer=REVIEWER
     )
+    endpoint = ""
+    if called_back is not None:
+        text += _OUTBOUND.format(port=called_back.port, ca_file=called_back.ca_file)
+        endpoint = f'deferred_client_notification_endpoint = "{called_back.url}"\n'
     for caller in callers:
         text += _CLIENT.format(
             id=caller.id,
@@ -100,6 +124,7 @@ def write_configuration(folder: Path, callers: Sequence[Caller]) -> Path:
             credential=_credential(folder, caller),
             resource=RESOURCE,
         )
+        text += endpoint
     file = folder / "abeyance.toml"
     file.write_text(text)
     return file

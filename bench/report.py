@@ -5,7 +5,10 @@ from dataclasses import asdict
 
 from abeyance.wire.strict_json import JsonObject
 from bench import bars
+from bench.callbacks import Callbacks
 from bench.ground import Pair
+from bench.held import HeldPolls
+from bench.plan import POLL_BASIC_1K, POLL_DPOP_1K
 from bench.run import Line, Results
 from bench.weighing import WaitingRequest
 
@@ -35,7 +38,17 @@ def render_table(results: Results) -> str:
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines, "", _weight(results.waiting_request), _times(results)])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            _weight(results.waiting_request),
+            _times(results),
+            _held(results.held_polls),
+            _called_back(results.callbacks),
+            _signature(results),
+        ]
+    )
 
 
 def _row(line: Line) -> tuple[str, ...]:
@@ -67,6 +80,34 @@ def _times(results: Results) -> str:
     return f"answers that must look alike (one connection, median us): {times}"
 
 
+def _held(polls: HeldPolls) -> str:
+    return (
+        f"{polls.held:,} held polls: {polls.connection_bytes:,} B for the connection and"
+        f" {polls.hold_bytes:,} B for holding it; from a decision to its answer"
+        f" {polls.answer_ms_median:.1f} ms (median), {polls.answer_ms_p99:.1f} ms (p99)"
+    )
+
+
+def _called_back(sent: Callbacks) -> str:
+    return (
+        f"callbacks: {sent.per_second:,.0f} a second, {sent.ratio:.3f} of the guarded caller alone"
+        f" ({sent.bare_per_second:,.0f}); from a decision to its callback"
+        f" {sent.delay_ms_median:.1f} ms (median), {sent.delay_ms_p99:.1f} ms (p99)"
+    )
+
+
+def _signature(results: Results) -> str:
+    """What a proof costs beside the signature check that nobody can spare."""
+    dpop, basic = (
+        results.lines[name].of(lambda pair: pair.ours.cpu_us)
+        for name in (POLL_DPOP_1K, POLL_BASIC_1K)
+    )
+    return (
+        f"a DPoP poll: {dpop - basic:.1f} us of CPU more than a Basic poll; checking the signature"
+        f" alone: {results.signature_us:.1f} us; {dpop / results.signature_us:.2f} checks in all"
+    )
+
+
 def render_caution(results: Results) -> str | None:
     """What to know before the figures are believed."""
     stolen = max(line.of(lambda pair: pair.stolen) for line in results.lines.values())
@@ -90,6 +131,9 @@ def render_results(results: Results, about: JsonObject) -> str:
     document = {
         "cases": [_case(line) for line in results.lines.values()],
         "waiting_request": asdict(results.waiting_request),
+        "held_polls": asdict(results.held_polls),
+        "callbacks": asdict(results.callbacks),
+        "signature_us": results.signature_us,
         "rounds": {line.name: list(map(_round, line.rounds)) for line in results.lines.values()},
         "pending_polls_wrote": {name: asdict(each) for name, each in results.written.items()},
         "answer_us": dict(results.answer_us),

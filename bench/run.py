@@ -10,11 +10,18 @@ from typing import TypeAlias
 
 from abeyance.wire import names
 from bench import plan as plans
+from bench.callbacks import Callbacks, Receiver
+from bench.callbacks import measure as measure_callbacks
 from bench.ground import Case, Ground, Pair
+from bench.held import HeldPolls
+from bench.held import measure as measure_held
 from bench.load import Load
 from bench.machine import Cores
 from bench.plan import Plan
 from bench.polls import PollCase, Written
+from bench.population import CalledBack, make_callers
+from bench.process import Process
+from bench.signature import measure as measure_signature
 from bench.weighing import WaitingRequest, fill_and_weigh
 from bench.writes import FirstRequestCase, FullCycleCase
 
@@ -44,6 +51,9 @@ class Results:
     waiting_request: WaitingRequest
     written: Mapping[str, Written]
     answer_us: Mapping[str, float]
+    held_polls: HeldPolls
+    callbacks: Callbacks
+    signature_us: float  # of CPU, for the check of one ES256 signature alone
 
 
 def run(plan: Plan, cores: Cores, wrk: Path, say: Say) -> Results:
@@ -65,12 +75,35 @@ def run(plan: Plan, cores: Cores, wrk: Path, say: Say) -> Results:
                 pair = case.measure()
                 pairs[case.name].append(pair)
                 say(f"round {number}: {case.name} {pair.ratio:.3f} of {pair.bare.rate:,.0f}/s")
+        say("holding polls")
+        held_polls = _hold(ground)
+        say("calling back")
+        callbacks = _call_back(ground)
         return Results(
             lines={name: Line(name, tuple(found)) for name, found in pairs.items()},
             waiting_request=waiting_request,
             written={name: case.written for name, case in polls.items()},
             answer_us=first_requests.answer_times(),
+            held_polls=held_polls,
+            callbacks=callbacks,
+            signature_us=measure_signature(plan.rounds * 10),
         )
+
+
+def _hold(ground: Ground) -> HeldPolls:
+    callers = make_callers(names.CLIENT_SECRET_BASIC, ground.plan.clients)
+    server = ground.open_server("held_polls", callers, decisions=True)
+    return measure_held(server, callers, ground.plan.held, ground.plan.decisions)
+
+
+def _call_back(ground: Ground) -> Callbacks:
+    callers = make_callers(names.CLIENT_SECRET_BASIC, ground.plan.clients)
+
+    def open_server(called_back: CalledBack) -> Process:
+        return ground.open_server("callbacks", callers, decisions=True, called_back=called_back)
+
+    receiver = Receiver(ground.folder)
+    return measure_callbacks(ground.cores, open_server, receiver, callers, ground.plan.callbacks)
 
 
 def _poll_cases(ground: Ground) -> Mapping[str, PollCase]:

@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 from abeyance.store.ports import StoreAway
-from abeyance.store.postgres.address import Bounds, parse_address
+from abeyance.store.postgres.address import Bounds, Connection, connect, parse_address
 from abeyance.store.postgres.engine import Engine
+from abeyance.store.postgres.pool import Pool
 from abeyance.store.sql.db import Db, Row
 from tests.covers import covers
 from tests.postgres.databases import Database, Databases
@@ -452,13 +453,41 @@ async def test_where_the_server_has_no_room_for_more_connections_the_ones_there_
     database: Database,
 ) -> None:
     db = await database.connect()
-    await db.execute("CREATE ROLE clerk LOGIN CONNECTION LIMIT 1; GRANT ALL ON pulse TO clerk")
-    async with engine_at(database.url.replace("//abeyance@", "//clerk@"), most=4) as engine:
-        await engine.write(beat)
-        counts = await asyncio.gather(*(engine.write(add_one) for _ in range(10)))
-        assert sorted(counts) == list(range(2, 12))
-    await db.execute("DROP OWNED BY clerk; DROP ROLE clerk")
-    await db.close()
+    await db.execute("CREATE ROLE single LOGIN CONNECTION LIMIT 1; GRANT ALL ON pulse TO single")
+    try:
+        async with engine_at(database.url.replace("//abeyance@", "//single@"), most=4) as engine:
+            await engine.write(beat)
+            counts = await asyncio.gather(*(engine.write(add_one) for _ in range(10)))
+            assert sorted(counts) == list(range(2, 12))
+    finally:
+        await db.execute("DROP OWNED BY single; DROP ROLE single")
+        await db.close()
+
+
+async def test_a_connection_that_came_back_while_another_was_refused_is_found(
+    database: Database,
+) -> None:
+    trying, given_back = asyncio.Event(), asyncio.Event()
+    tries = 0
+
+    async def connect_once() -> Connection:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            return await connect(parse_address(database.url), Bounds())
+        trying.set()
+        await given_back.wait()
+        raise asyncpg.TooManyConnectionsError("no room")
+
+    pool = Pool(connect_once, most=2, queue=0.1)
+    first = await pool.take()
+    second = asyncio.create_task(pool.take())
+    await trying.wait()
+    pool.give(first)
+    given_back.set()
+    assert await second is first
+    pool.give(first)
+    await pool.close()
 
 
 # --- the server away, and back

@@ -58,6 +58,8 @@ class Pool:
             made = await self._make()
             if made is not None:
                 return made
+            if self._idle:  # given back meanwhile, when nobody waited
+                return await self.take()
         return await self._wait()
 
     def give(self, connection: Connection) -> None:

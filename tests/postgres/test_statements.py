@@ -3,26 +3,33 @@
 import pytest
 
 from abeyance.store.postgres.address import parse_address
-from abeyance.store.postgres.statement import compile_statement
+from abeyance.store.postgres.statement import bind
 from tests.covers import covers
 
 
-def test_a_name_that_stands_twice_is_one_parameter() -> None:
-    compiled = compile_statement("SELECT :home, :n WHERE home = :home AND n > :n2")
-    assert compiled.text == "SELECT $1, $2 WHERE home = $1 AND n > $3"
-    assert compiled.arguments({"n": 1, "home": b"h", "n2": 2, "more": 3}) == [b"h", 1, 2]
+def test_a_name_that_stands_twice_is_one_parameter_of_its_type() -> None:
+    text, arguments = bind(
+        "SELECT :home, :n WHERE home = :home AND n > :n2", {"n": 1, "home": b"h", "n2": "2", "m": 3}
+    )
+    assert text == "SELECT $1::bytea, $2::bigint WHERE home = $1::bytea AND n > $3::text"
+    assert arguments == [b"h", 1, "2"]
+
+
+def test_what_is_absent_is_written_down_and_not_sent() -> None:
+    text, arguments = bind("SELECT :a, :b WHERE :a IS NULL", {"a": None, "b": 7})
+    assert (text, arguments) == ("SELECT NULL, $1::bigint WHERE NULL IS NULL", [7])
 
 
 def test_casts_literals_quoted_names_and_comments_have_no_parameters() -> None:
-    text = "SELECT ':a', 'it''s :b', \":c\", x::text, :d::bigint -- as :e\n  FROM t"
-    compiled = compile_statement(text)
-    assert compiled.text == text.replace(":d::bigint", "$1::bigint")
-    assert compiled.names == ("d",)
+    text = "SELECT ':a', 'it''s :b', \":c\", x::text, :d -- as :e\n  FROM t"
+    assert bind(text, {"d": 1}) == (text.replace(":d", "$1::bigint"), [1])
 
 
-def test_a_value_that_is_missing_is_a_bug() -> None:
+def test_a_value_that_is_missing_or_fits_no_column_is_a_bug() -> None:
     with pytest.raises(KeyError):
-        compile_statement("SELECT :home").arguments({"n": 1})
+        bind("SELECT :home", {"n": 1})
+    with pytest.raises(TypeError):
+        bind("SELECT :home", {"home": 1.5})
 
 
 @covers("OAUTH-LOG-06")

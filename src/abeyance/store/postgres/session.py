@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from abeyance.store.postgres.address import Connection
-from abeyance.store.postgres.statement import compile_statement
+from abeyance.store.postgres.statement import bind
 from abeyance.store.sql.db import NOTHING, Row, Values
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock({}); "
@@ -45,8 +45,7 @@ class Bare:
         return cast("Sequence[Row]", await self.connection.fetch(text, *arguments))
 
     async def _fetch(self, statement: str, values: Values) -> Sequence[Row]:
-        compiled = compile_statement(statement)
-        return await self.fetch(compiled.text, compiled.arguments(values))
+        return await self.fetch(*bind(statement, values))
 
 
 class Alone(Bare):

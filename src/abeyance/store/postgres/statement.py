@@ -1,8 +1,12 @@
-"""A statement with names, as PostgreSQL wants it: with numbers."""
+"""A statement with names, as PostgreSQL wants it: with numbers, and each with its type.
+
+SQLite takes a value as it is. PostgreSQL guesses the type of a parameter by where it stands, and
+an integer that is written down or a `SELECT` list make it guess wrong; so each parameter says its
+type, by the value that it has. What is absent has no type and is written `NULL`.
+"""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -10,30 +14,46 @@ from typing import Any, Final
 _PIECE: Final = re.compile(
     r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::|:(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 )
+_TYPES: Final[Mapping[type, str]] = {int: "bigint", bytes: "bytea", str: "text"}
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """The text with `$1`, `$2` ..., and the names that they stand for, in order."""
+def bind(statement: str, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """The text with `$1`, `$2` ..., and their arguments.
 
-    text: str
-    names: tuple[str, ...]
+    A name that stands twice is one parameter. Raises `KeyError` for a name that has no value;
+    values without a name are passed over.
+    """
+    names = _names(statement)
+    given = [values[name] for name in names]
+    text = _compile(statement, tuple(map(_type_of, given)))
+    return text, [value for value in given if value is not None]
 
-    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """Raises `KeyError` for a name that has no value; others are passed over."""
-        return [values[name] for name in self.names]
+
+def _type_of(value: object) -> str:
+    """Its type in SQL, empty for what is absent."""
+    if value is None:
+        return ""
+    for kind in type(value).__mro__:
+        if kind in _TYPES:
+            return _TYPES[kind]
+    raise TypeError(f"no column holds a {type(value).__name__}")
 
 
 @lru_cache(maxsize=2_000)
-def compile_statement(statement: str) -> Compiled:
-    """A name that stands twice is one parameter."""
-    numbers: dict[str, int] = {}
+def _names(statement: str) -> tuple[str, ...]:
+    found = (piece["name"] for piece in _PIECE.finditer(statement))
+    return tuple(dict.fromkeys(name for name in found if name is not None))
 
-    def number(piece: re.Match[str]) -> str:
-        name = piece["name"]
-        if name is None:
-            return piece[0]
-        return f"${numbers.setdefault(name, len(numbers) + 1)}"
 
-    text = _PIECE.sub(number, statement)
-    return Compiled(text, tuple(numbers))
+@lru_cache(maxsize=4_000)
+def _compile(statement: str, types: tuple[str, ...]) -> str:
+    parameters: dict[str, str] = {}
+    number = 0
+    for name, kind in zip(_names(statement), types, strict=True):
+        number += bool(kind)
+        parameters[name] = f"${number}::{kind}" if kind else "NULL"
+
+    def replace(piece: re.Match[str]) -> str:
+        return piece[0] if piece["name"] is None else parameters[piece["name"]]
+
+    return _PIECE.sub(replace, statement)

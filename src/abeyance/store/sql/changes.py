@@ -80,6 +80,8 @@ from abeyance.store.sql.text import (
     HELD,
     OPEN_STATES,
     TOKEN,
+    each_of,
+    named,
     sql,
     sql_list,
 )
@@ -107,6 +109,7 @@ class Written(Generic[T]):
     forgotten: tuple[bytes, ...] = ()  # digests of handles
     posted: bool = False  # a message may have fallen due
     client: Client | None = None
+    replaced: bool = False  # there was another `client` before it
 
 
 async def apply(db: Db, change: Change) -> Written[Applied | Superseded]:
@@ -222,12 +225,12 @@ OPEN_REQUEST: Final = sql(
                                             FROM inbox
                                            WHERE person = :person
                                              AND decide_by > :opened_at
-                                           LIMIT :most_of_person)))
-       AND (NOT :holds_family
+                                           LIMIT :most_of_person) AS theirs))
+       AND (:holds_family = 0
             OR NOT EXISTS (SELECT 1
                              FROM request
                             WHERE home = :home
-                              AND holds_family
+                              AND holds_family = 1
                               AND state IN ({open})
                               AND expires_at > :opened_at))
     ON CONFLICT (home, n) DO NOTHING
@@ -246,17 +249,18 @@ ADD_SNAPSHOT: Final = """
 # client's as may be is left out, and then the request does not open (EXT-QUEUE-01).
 ADD_TO_INBOX: Final = """
     WITH asked AS MATERIALIZED (
-        SELECT value AS reviewer,
+        SELECT column1 AS reviewer,
                (SELECT count(*)
                   FROM (SELECT 1
                           FROM inbox
                          WHERE client_id = :client
-                           AND reviewer = value
+                           AND reviewer = column1
                            AND decide_by > :opened_at
-                         LIMIT :most_of_reviewer)) AS waiting
-          FROM json_each(:reviewers))
+                         LIMIT :most_of_reviewer) AS theirs) AS waiting
+          FROM (VALUES {reviewers}) AS reviewers)
     INSERT INTO inbox (home, n, reviewer, decide_by, client_id, person, turn)
-    SELECT :home, :n, reviewer, :decide_by, :client, :person, min(waiting, :in_turns) / :a_turn
+    SELECT :home, :n, reviewer, :decide_by, :client, :person,
+           CASE WHEN waiting < :in_turns THEN waiting ELSE :in_turns END / :a_turn
       FROM asked
      WHERE waiting < :most_of_reviewer
     RETURNING n
@@ -269,10 +273,13 @@ async def _open(db: Db, home: Home, step: Open) -> tuple[Held, ...] | None:
         raise ValueError("a request opens at the home of its change")
     if (held.client, held.binding) != (snapshot.client, snapshot.binding):
         raise ValueError("a request has the client and the key of its snapshot")
+    # Others of this client, or about this person, may be opening at other homes.
+    await db.hold(b"client " + snapshot.client.encode())
+    if snapshot.person is not None:
+        await db.hold(b"person " + snapshot.person.encode())
     values = rows.held_values(held)
     conditions = {
         "person": snapshot.person,
-        "reviewers": rows.render_json(sorted(snapshot.plan.reviewers)),
         "most_of_client": step.at_most.client,
         "most_of_person": step.at_most.person,
         "most_of_reviewer": step.at_most.reviewer,
@@ -284,17 +291,21 @@ async def _open(db: Db, home: Home, step: Open) -> tuple[Held, ...] | None:
     await db.rows(ADD_SNAPSHOT, at | {"document": rows_snapshot.snapshot_document(snapshot)})
     await _add_concerns(db, at | {"opened_at": values["opened_at"]}, snapshot)
     if stage_of(held.state) in OPEN:
+        reviewers = sorted(snapshot.plan.reviewers)
         turns = {"a_turn": A_TURN, "in_turns": A_TURN * LAST_TURN}
-        added = await db.rows(ADD_TO_INBOX, values | conditions | turns)
-        if len(added) < len(snapshot.plan.reviewers):
+        added = await db.rows(
+            sql(ADD_TO_INBOX, reviewers=each_of("reviewer", len(reviewers))),
+            values | conditions | turns | named("reviewer", reviewers),
+        )
+        if len(added) < len(reviewers):
             return None
     return (held,)
 
 
 ADD_CONCERNS: Final = """
     INSERT INTO concern (person, part, opened_at, home, n)
-    SELECT value, :part, :opened_at, :home, :n
-      FROM json_each(:people)
+    SELECT column1, :part, :opened_at, :home, :n
+      FROM (VALUES {people}) AS people
     """
 
 
@@ -303,7 +314,8 @@ async def _add_concerns(db: Db, at: dict[str, Any], snapshot: Snapshot) -> None:
     for part, people in (("reviewer", snapshot.plan.reviewers), ("asker", askers)):
         if people:
             await db.rows(
-                ADD_CONCERNS, at | {"part": part, "people": rows.render_json(list(people))}
+                sql(ADD_CONCERNS, people=each_of("person", len(people))),
+                at | {"part": part} | named("person", people),
             )
 
 
@@ -495,7 +507,7 @@ ADD_EVENT: Final = sql(
 ADD_PULSE: Final = """
     INSERT INTO pulse (bucket, beats)
     VALUES (:bucket, 1)
-    ON CONFLICT (bucket) DO UPDATE SET beats = beats + 1
+    ON CONFLICT (bucket) DO UPDATE SET beats = pulse.beats + 1
     """
 
 

@@ -35,7 +35,7 @@ OPEN_GRANT: Final = sql(
 
 LIVE_UNTIL: Final = """
     UPDATE user_grant
-       SET live_until = max(live_until, :until)
+       SET live_until = CASE WHEN live_until > :until THEN live_until ELSE :until END
      WHERE home = :home
     """
 
@@ -56,11 +56,11 @@ USE_ASSERTION: Final = sql(
     INSERT INTO assertion (home, {assertion})
     VALUES (:home, :issuer, :subject, :jti, :digest, :client, :jkt, :used_at, :expires_at)
     ON CONFLICT (home) DO UPDATE
-       SET uses = uses + 1
-     WHERE :again
-       AND client_id = excluded.client_id
-       AND jkt IS excluded.jkt
-       AND digest = excluded.digest
+       SET uses = assertion.uses + 1
+     WHERE :again = 1
+       AND assertion.client_id = excluded.client_id
+       AND assertion.jkt IS NOT DISTINCT FROM excluded.jkt
+       AND assertion.digest = excluded.digest
        AND EXISTS (SELECT 1 FROM user_grant WHERE home = :home AND ended_at IS NULL)
     RETURNING 1
     """,
@@ -135,7 +135,7 @@ HOLD_FAMILY: Final = sql(
 USE_FAMILY: Final = sql(
     """
     UPDATE family
-       SET idle_until = min(:idle_until, until)
+       SET idle_until = CASE WHEN :idle_until < until THEN :idle_until ELSE until END
      WHERE home = :home AND generation = :generation AND {alive}
     RETURNING 1
     """,
@@ -145,7 +145,8 @@ USE_FAMILY: Final = sql(
 TURN_FAMILY: Final = sql(
     """
     UPDATE family
-       SET generation = generation + 1, head = :head, idle_until = min(:idle_until, until)
+       SET generation = generation + 1, head = :head,
+           idle_until = CASE WHEN :idle_until < until THEN :idle_until ELSE until END
      WHERE home = :home AND generation = :generation AND {alive}
     RETURNING 1
     """,

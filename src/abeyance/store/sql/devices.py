@@ -113,6 +113,7 @@ async def open_device(db: Db, home: Home, step: OpenDevice) -> bool:
     device = step.device
     if device.home != home:
         raise ValueError("a device session opens at the home of its change")
+    await db.hold(b"devices of " + device.client.encode())
     document: dict[str, Json] = {"asked": device.asked.to_json(), "hinted": device.hinted}
     if device.identity is not None:
         document["identity"] = identity_document(device.identity)

@@ -57,15 +57,19 @@ class Stock:
     key: tuple[str, ...]
     by: str
     age: Age
-    unless: str = "0"
+    unless: str = "FALSE"
     first: str | None = None
     then: tuple[str, ...] = ()
 
 
+ONE_AT_A_TIME: Final = b"disposal"
+
 _MAY_DELETE: Final = """
     INSERT INTO disposal (log, before)
     VALUES ('{log}', :since)
-    ON CONFLICT (log) DO UPDATE SET before = max(before, excluded.before)
+    ON CONFLICT (log) DO UPDATE
+       SET before = CASE WHEN disposal.before > excluded.before
+                         THEN disposal.before ELSE excluded.before END
     """
 
 STOCKS: Final = (
@@ -114,18 +118,18 @@ STOCKS: Final = (
         age=_details,
         unless="""
             person = ''
-            OR (forced AND seen_at > :audit)
+            OR (forced = 1 AND seen_at > :audit)
             OR EXISTS (SELECT 1 FROM user_grant WHERE session = session.digest
                                                   AND ended_at IS NULL)""",
     ),
     Stock(table="outbox", key=("home", "n", "seq"), by="until", age=_tombstone),
     Stock(table="invitation", key=("digest",), by="expires_at", age=_tombstone),
     Stock(table="initial_token", key=("digest",), by="expires_at", age=_tombstone),
-    Stock(table="authorization_request", key=("rowid",), by="expires_at", age=_tombstone),
+    Stock(table="authorization_request", key=("digest",), by="expires_at", age=_tombstone),
     Stock(table="pushed_request", key=("digest",), by="expires_at", age=_tombstone),
     Stock(table="device", key=("home",), by="expires_at", age=_tombstone),
     Stock(table="challenge_session", key=("digest",), by="expires_at", age=_tombstone),
-    Stock(table="call", key=("rowid",), by="until", age=_tombstone),
+    Stock(table="call", key=("key",), by="until", age=_tombstone),
     Stock(table="reservation", key=("key",), by="until", age=_tombstone),
     Stock(table="refusal", key=("essence",), by="last_at", age=_details),
     Stock(table="standing_approval", key=("home", "n"), by="until", age=_tombstone),
@@ -161,6 +165,7 @@ async def dispose(
     db: Db, kept: Retention, now: datetime, limit: int, after: str | None
 ) -> tuple[Disposed, tuple[bytes, ...]]:
     """Do one page behind the cursor `after`: the turns come one after the other."""
+    await db.hold(ONE_AT_A_TIME)
     turn, place = (0, ()) if after is None else parse_cursor(after, len(_TURNS))
     page = await _TURNS[turn](db, kept, now, place, limit)
     cursor = None
@@ -204,15 +209,7 @@ FIND_OVER: Final = sql(
 )
 
 # As they were made when it opened: no index finds the concerns of a request.
-FIND_CONCERNED: Final = """
-    WITH asked AS (SELECT document FROM snapshot WHERE home = :home AND n = :n)
-    SELECT 'reviewer', reviewer.value
-      FROM asked, json_each(asked.document, '$.plan.reviewers') AS reviewer
-     UNION
-    SELECT 'asker', json_extract(document, '$.client_owner') FROM asked
-     UNION
-    SELECT 'asker', json_extract(document, '$.person') FROM asked
-    """
+FIND_ASKED: Final = "SELECT document FROM snapshot WHERE home = :home AND n = :n"
 
 FORGET_CONCERN: Final = """
     DELETE FROM concern
@@ -236,7 +233,7 @@ LEAVE_TOMBSTONE: Final = """
     """
 
 DROP_REQUEST: Final = "DELETE FROM request WHERE home = :home AND n = :n"
-KEEP_NUMBER: Final = "UPDATE user_grant SET past_n = max(past_n, :n) WHERE home = :home"
+KEEP_NUMBER: Final = "UPDATE user_grant SET past_n = :n WHERE home = :home AND past_n < :n"
 
 
 async def _forget_details(
@@ -253,8 +250,12 @@ async def forget_details(db: Db, held: Held) -> None:
     """Leave a tombstone of a request."""
     at = {"home": held.key.home, "n": held.key.n}
     opened = at | {"opened_at": rows.micros(held.opened_at)}
-    for part, person in await db.rows(FIND_CONCERNED, at):
-        await db.rows(FORGET_CONCERN, opened | {"part": part, "person": person})
+    for (document,) in await db.rows(FIND_ASKED, at):
+        asked = rows.parse_json(str(document))
+        for person in asked["plan"]["reviewers"]:
+            await db.rows(FORGET_CONCERN, opened | {"part": "reviewer", "person": person})
+        for person in {asked["client_owner"], asked.get("person")} - {None}:
+            await db.rows(FORGET_CONCERN, opened | {"part": "asker", "person": person})
     for statement in FORGET_DETAILS:
         await db.rows(statement, at)
     await db.rows(LEAVE_TOMBSTONE, at | {"detail": rows.state_detail(_bare(held.state))})

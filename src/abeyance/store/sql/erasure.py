@@ -6,9 +6,10 @@ looks at so many rows and at no more; the person's own row goes last, so that an
 was cut short can be done again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from abeyance.parties.person import Person, PersonId
 from abeyance.pending.handles import Home
@@ -18,8 +19,10 @@ from abeyance.store.sql import disposal, parties, rows
 from abeyance.store.sql.db import Db
 from abeyance.store.sql.disposal import Page, Place
 from abeyance.store.sql.requests import find_at
+from abeyance.wire.strict_json import JsonObject
 
-Turn: TypeAlias = Callable[[Db, dict[str, str], Place, int], Awaitable[Page]]
+Names: TypeAlias = dict[str, str]  # `was` and `becomes`
+Turn: TypeAlias = Callable[[Db, Names, Place, int], Awaitable[Page]]
 
 BEGIN: Final = "INSERT INTO erasure (was, becomes) VALUES (:was, :becomes)"
 END: Final = "DELETE FROM erasure"
@@ -29,6 +32,7 @@ async def erase(
     db: Db, was: PersonId, becomes: Person, limit: int, after: str | None
 ) -> tuple[Disposed, tuple[bytes, ...]]:
     """Do one page behind the cursor `after`; after the last one only `becomes` is left."""
+    await db.hold(disposal.ONE_AT_A_TIME)
     turn, place = (0, ()) if after is None else disposal.parse_cursor(after, len(_TURNS))
     names = {"was": str(was), "becomes": str(becomes.id)}
     await db.rows(BEGIN, names)
@@ -54,42 +58,16 @@ FIND_CONCERNS: Final = """
      LIMIT :limit
     """
 
-IS_ABOUT: Final = """
-    SELECT json_extract(document, '$.person') IS :was
-      FROM snapshot
-     WHERE home = :home AND n = :n
-    """
+FIND_SNAPSHOT: Final = "SELECT document FROM snapshot WHERE home = :home AND n = :n"
+PUT_SNAPSHOT: Final = "UPDATE snapshot SET document = :document WHERE home = :home AND n = :n"
 
 RENAME: Final = (
-    """
-    UPDATE snapshot
-       SET document = json_set(
-               document,
-               '$.plan',
-               json(replace(json_extract(document, '$.plan'),
-                            json_quote(:was), json_quote(:becomes))),
-               '$.client_owner',
-               iif(json_extract(document, '$.client_owner') IS :was, :becomes,
-                   json_extract(document, '$.client_owner')))
-     WHERE home = :home AND n = :n
-    """,
-    """
-    UPDATE snapshot
-       SET document = json_set(
-               document,
-               '$.interaction.people',
-               json(replace(json_extract(document, '$.interaction.people'),
-                            json_quote(:was), json_quote(:becomes))))
-     WHERE home = :home AND n = :n
-       AND json_extract(document, '$.interaction.people') IS NOT NULL
-    """,
     "UPDATE vote SET voter = :becomes WHERE home = :home AND n = :n AND voter = :was",
     "DELETE FROM inbox WHERE home = :home AND n = :n AND reviewer = :was",
     # What was still to be told to them, nobody reads.
     """
     DELETE FROM outbox
-     WHERE home = :home AND n = :n
-       AND kind = 'mail' AND substr("to", instr("to", ' ') + 1) = :was
+     WHERE home = :home AND n = :n AND kind = 'mail' AND "to" LIKE '% ' || :as_pattern ESCAPE '!'
     """,
     """
     UPDATE concern
@@ -100,23 +78,51 @@ RENAME: Final = (
 )
 
 
-async def _leave_requests(db: Db, names: dict[str, str], _place: Place, limit: int) -> Page:
+async def _leave_requests(db: Db, names: Names, _place: Place, limit: int) -> Page:
     limit = disposal.of_many_rows(limit)
     found = await db.rows(FIND_CONCERNS, {"was": names["was"], "limit": limit})
     forgotten = []
     for part, opened_at, home, n in found:
         at = {"home": home, "n": n}
-        about = await db.rows(IS_ABOUT, at | {"was": names["was"]})
-        if about == [(1,)]:
+        [[document]] = await db.rows(FIND_SNAPSHOT, at) or [[None]]
+        asked = {} if document is None else rows.parse_json(str(document))
+        if asked.get("person") == names["was"]:
             held = await find_at(db, Key(Home(rows.parse_bytes(home)), rows.parse_count(n)))
             if held is not None:
                 await disposal.forget_details(db, held)
                 forgotten.append(held.handle.digest)
             continue
+        if asked:
+            document = rows.render_json(_without(asked, names))
+            await db.rows(PUT_SNAPSHOT, at | {"document": document})
+        concern = {"part": part, "opened_at": opened_at, "as_pattern": _as_pattern(names["was"])}
         for statement in RENAME:
-            await db.rows(statement, names | at | {"part": part, "opened_at": opened_at})
+            await db.rows(statement, names | at | concern)
     # What was found does not concern them any more, so the next page begins where this one did.
     return Page({"request": len(found)}, () if len(found) == limit else None, tuple(forgotten))
+
+
+def _without(asked: dict[str, Any], names: Names) -> JsonObject:
+    """The snapshot of somebody else's request, with them under another name."""
+    renamed = partial(_renamed, names=names)
+    plan = asked["plan"]
+    asked |= {
+        "plan": plan | {"reviewers": sorted(map(renamed, plan["reviewers"]))},
+        "client_owner": renamed(asked["client_owner"]),
+    }
+    interaction = asked.get("interaction")
+    if interaction is not None:
+        asked["interaction"] = interaction | {"people": sorted(map(renamed, interaction["people"]))}
+    return asked
+
+
+def _renamed(person: Any, names: Names) -> Any:
+    return names["becomes"] if person == names["was"] else person
+
+
+def _as_pattern(text: str) -> str:
+    """Text as `LIKE` finds it."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 # --- everything else that names them
@@ -124,30 +130,95 @@ async def _leave_requests(db: Db, names: dict[str, str], _place: Place, limit: i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """A table without an index by person: it is read through, `key` after `key`. `names` is SQL
-    that says whether a row names them; `then` is done to each that does.
+    """A table without an index by person: it is read through, `key` after `key`.
+
+    `names` says of the values of `columns` whether they name them; `then` is done to each row
+    that does, with the key and what `becomes` makes of the columns as its parameters.
     """
 
     table: str
     key: tuple[str, ...]
-    names: str
+    columns: tuple[str, ...]
+    names: Callable[[Names, Sequence[Any]], bool]
     then: tuple[str, ...]
+    becomes: Callable[[Names, Sequence[Any]], dict[str, str]] = lambda _names, _values: {}
 
 
-_WORDS: Final = """
-    UPDATE security_event
-       SET actor = iif(actor = 'person:' || :was, 'person:' || :becomes, actor),
-           detail = trim(replace(replace(' ' || detail || ' ',
-                                         ' ' || :was || ' ', ' ' || :becomes || ' '),
-                                 ' ' || :was || ':', ' ' || :becomes || ':'))
-     WHERE seq = :seq
-    """
+def _is_one(names: Names, values: Sequence[Any]) -> bool:
+    """One of the columns is their name."""
+    return names["was"] in values
+
+
+def _quotes(names: Names, values: Sequence[Any]) -> bool:
+    """A document has their name as one of its strings."""
+    return rows.render_json(names["was"]) in values[-1]
+
+
+def _acts(names: Names, values: Sequence[Any]) -> bool:
+    actor = rows.parse_json(values[0]).get("actor")
+    return actor is not None and _quotes(names, (rows.render_json(actor),))
+
+
+def _acts_as_another(names: Names, values: Sequence[Any]) -> dict[str, str]:
+    asked = rows.parse_json(values[0])
+    actor = _under("sub", rows.render_json(asked["actor"]), names)
+    return {"document": rows.render_json(asked | {"actor": rows.parse_json(actor)})}
+
+
+def _took_the_step(names: Names, values: Sequence[Any]) -> bool:
+    return bool(rows.parse_json(values[0])["person"] == names["was"])
+
+
+def _somebody_took_it(names: Names, values: Sequence[Any]) -> dict[str, str]:
+    done = rows.parse_json(values[0])
+    bare = {"person": names["becomes"], "person_name": "", "answers": []}
+    return {"document": rows.render_json(done | bare)}
+
+
+def _is_actor(names: Names, actor: str) -> bool:
+    return actor == f"person:{names['was']}"
+
+
+def _in_audit(names: Names, values: Sequence[Any]) -> bool:
+    return _is_actor(names, values[0]) or _quotes(names, values)
+
+
+def _audit_of_another(names: Names, values: Sequence[Any]) -> dict[str, str]:
+    actor, detail = values
+    for member in ("subject", "sub"):
+        detail = _under(member, detail, names)
+    return {"actor": _actor_of_another(names, actor), "detail": detail}
+
+
+def _actor_of_another(names: Names, actor: str) -> str:
+    return f"person:{names['becomes']}" if _is_actor(names, actor) else actor
+
+
+def _under(member: str, document: str, names: Names) -> str:
+    """The same with their pseudonym as this member's value, wherever it stands."""
+    was, becomes = (f'"{member}":{rows.render_json(names[each])}' for each in ("was", "becomes"))
+    return document.replace(was, becomes)
+
+
+def _in_security_log(names: Names, values: Sequence[Any]) -> bool:
+    # Clients have names too: what was done to one of the same name is not about them.
+    event, actor, detail = values
+    return _is_actor(names, actor) or (not event.startswith("client_") and names["was"] in detail)
+
+
+def _words_of_another(names: Names, values: Sequence[Any]) -> dict[str, str]:
+    _, actor, detail = values
+    was, becomes = names["was"], names["becomes"]
+    words = f" {detail} ".replace(f" {was} ", f" {becomes} ").replace(f" {was}:", f" {becomes}:")
+    return {"actor": _actor_of_another(names, actor), "detail": words.strip(" ")}
+
 
 NAMINGS: Final = (
     Naming(
         table="user_grant",
         key=("home",),
-        names="person = :was",
+        columns=("person",),
+        names=_is_one,
         then=tuple(
             f"DELETE FROM {table} WHERE home = :home"  # noqa: S608 - our own names
             for table in (
@@ -165,7 +236,8 @@ NAMINGS: Final = (
     Naming(
         table="device",
         key=("home",),
-        names="claim_person IS :was OR contested_by IS :was",
+        columns=("claim_person", "contested_by"),
+        names=_is_one,
         then=(
             """
             UPDATE device
@@ -179,32 +251,25 @@ NAMINGS: Final = (
     Naming(
         table="standing_approval",
         key=("home", "n"),
-        names="approver IS :was OR subject IS :was OR instr(document, json_quote(:was))",
+        columns=("approver", "subject", "document"),
+        names=lambda names, values: _is_one(names, values) or _quotes(names, values),
         then=("DELETE FROM standing_approval WHERE home = :home AND n = :n",),
     ),
     # Requests about somebody else, for whom they acted.
     Naming(
         table="snapshot",
         key=("home", "n"),
-        names="instr(coalesce(json_extract(document, '$.actor'), ''), json_quote(:was))",
-        then=(
-            """
-            UPDATE snapshot
-               SET document = json_set(
-                       document,
-                       '$.actor',
-                       json(replace(json_extract(document, '$.actor'),
-                                    '"sub":' || json_quote(:was),
-                                    '"sub":' || json_quote(:becomes))))
-             WHERE home = :home AND n = :n
-            """,
-        ),
+        columns=("document",),
+        names=_acts,
+        then=(PUT_SNAPSHOT,),
+        becomes=_acts_as_another,
     ),
     # Issued to somebody without a grant of theirs.
     Naming(
         table="token",
         key=("home", "jti"),
-        names="subject = :was",
+        columns=("subject",),
+        names=_is_one,
         then=("DELETE FROM token WHERE home = :home AND jti = :jti",),
     ),
     # Whom a client expected, or who began to sign in: the page or the step is asked for again.
@@ -212,82 +277,88 @@ NAMINGS: Final = (
         Naming(
             table=table,
             key=("digest",),
-            names="instr(document, json_quote(:was))",
+            columns=("document",),
+            names=_quotes,
             then=(f"DELETE FROM {table} WHERE digest = :digest",),  # noqa: S608 - our own names
         )
         for table in ("authorization_request", "pushed_request", "challenge_session")
     ),
     Naming(
         table="interaction",
-        key=("rowid",),
-        names="json_extract(document, '$.person') = :was",
+        key=("home", "n", "number"),
+        columns=("document",),
+        names=_took_the_step,
         then=(
             """
             UPDATE interaction
-               SET document = json_set(document, '$.person', :becomes, '$.person_name', '',
-                                       '$.answers', json('[]'))
-             WHERE rowid = :rowid
+               SET document = :document
+             WHERE home = :home AND n = :n AND number = :number
             """,
         ),
+        becomes=_somebody_took_it,
     ),
     Naming(
         table="audit",
         key=("home", "seq"),
-        names="actor = 'person:' || :was OR instr(detail, json_quote(:was))",
+        columns=("actor", "detail"),
+        names=_in_audit,
         then=(
             """
             UPDATE audit
-               SET actor = iif(actor = 'person:' || :was, 'person:' || :becomes, actor),
-                   detail = replace(replace(detail,
-                       '"subject":' || json_quote(:was), '"subject":' || json_quote(:becomes)),
-                       '"sub":' || json_quote(:was), '"sub":' || json_quote(:becomes))
+               SET actor = :actor, detail = :detail
              WHERE home = :home AND seq = :seq
             """,
         ),
+        becomes=_audit_of_another,
     ),
-    # Clients have names too: what was done to one of the same name is not about them.
     Naming(
         table="security_event",
         key=("seq",),
-        names="actor = 'person:' || :was OR (event NOT GLOB 'client_*' AND instr(detail, :was))",
-        then=(_WORDS,),
+        columns=("event", "actor", "detail"),
+        names=_in_security_log,
+        then=("UPDATE security_event SET actor = :actor, detail = :detail WHERE seq = :seq",),
+        becomes=_words_of_another,
     ),
     *(
         Naming(
             table=table,
             key=(key,),
-            names="person = :was",
+            columns=("person",),
+            names=_is_one,
             then=(f"DELETE FROM {table} WHERE {key} = :{key}",),  # noqa: S608 - our own names
         )
         for table, key in (("session", "digest"), ("invitation", "digest"))
     ),
 )
 
+_NUMBERS: Final = frozenset({"n", "number", "seq"})
+
 
 def _turn(naming: Naming) -> Turn:
-    key = ", ".join(naming.key)
+    key, width = ", ".join(naming.key), len(naming.key)
     find = f"""
-        SELECT {key}, {naming.names}
+        SELECT {key}, {", ".join(naming.columns)}
           FROM {naming.table}
          WHERE ({key}) > ({", ".join(f":after_{name}" for name in naming.key)})
          ORDER BY {key}
          LIMIT :limit
         """  # noqa: S608 - our own names
+    first = tuple(-1 if name in _NUMBERS else b"" for name in naming.key)
 
-    async def turn(db: Db, names: dict[str, str], place: Place, limit: int) -> Page:
-        # Bytes come after numbers, and there is no smaller number than this.
-        after = place or tuple(-1 for _ in naming.key)
+    async def turn(db: Db, names: Names, place: Place, limit: int) -> Page:
+        after = place or first
         where = {f"after_{name}": value for name, value in zip(naming.key, after, strict=True)}
-        found = await db.rows(find, {"was": names["was"], "limit": limit} | where)
+        found = await db.rows(find, {"limit": limit} | where)
         named = 0
-        for *keys, is_named in found:
-            if not is_named:
+        for row in found:
+            values = tuple(row[width:])
+            if not naming.names(names, values):
                 continue
             named += 1
-            told = names | dict(zip(naming.key, keys, strict=True))
+            told = dict(zip(naming.key, row[:width], strict=True))
             for statement in naming.then:
-                await db.rows(statement, told)
-        more = tuple(found[-1][:-1]) if len(found) == limit else None
+                await db.rows(statement, told | naming.becomes(names, values))
+        more = tuple(found[-1][:width]) if len(found) == limit else None
         return Page({naming.table: named}, more)
 
     return turn
@@ -296,7 +367,7 @@ def _turn(naming: Naming) -> Turn:
 DROP_CONSENTS: Final = "DELETE FROM consent WHERE person = :was RETURNING 1"
 
 
-async def _drop_consents(db: Db, names: dict[str, str], _place: Place, _limit: int) -> Page:
+async def _drop_consents(db: Db, names: Names, _place: Place, _limit: int) -> Page:
     # One for each client at most, by their own key.
     return Page({"consent": len(await db.rows(DROP_CONSENTS, {"was": names["was"]}))}, None)
 

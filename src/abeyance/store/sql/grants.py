@@ -37,9 +37,11 @@ FIND_REFRESH: Final = sql(
 FIND_FAMILY: Final = sql("SELECT {family} FROM family WHERE home = :home", family=FAMILY)
 FIND_GRANT: Final = sql("SELECT {grant} FROM user_grant WHERE home = :home", grant=USER_GRANT)
 NEXT_N: Final = """
-    SELECT 1 + max(past_n, coalesce((SELECT max(n) FROM request WHERE home = :home), 0))
-      FROM user_grant
-     WHERE home = :home
+    SELECT 1 + CASE WHEN past_n > last_n THEN past_n ELSE last_n END
+      FROM (SELECT past_n,
+                   coalesce((SELECT max(n) FROM request WHERE home = :home), 0) AS last_n
+              FROM user_grant
+             WHERE home = :home) AS numbers
     """
 
 

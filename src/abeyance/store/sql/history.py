@@ -36,7 +36,7 @@ _OF_ALL: Final = """
      LIMIT :limit
     """
 
-_COUNT: Final = "SELECT count(*) FROM ({of})"
+_COUNT: Final = "SELECT count(*) FROM ({of}) AS wanted"
 
 _ENDED: Final = {
     Ended.WAITING: f"state IN ({sql_list(OPEN)}) AND expires_at > :now",
@@ -93,7 +93,7 @@ async def count_requests(db: Db, wanted: Wanted, now: datetime, at_most: int) ->
 
 def _statement(wanted: Wanted, columns: str, now: datetime) -> tuple[str, dict[str, Any]]:
     where: dict[str, Any] = {}
-    conditions = ["NOT disposed"]
+    conditions = ["disposed = 0"]
     if wanted.ended is not None:
         conditions.append(_ENDED[wanted.ended])
         if ":now" in _ENDED[wanted.ended]:

@@ -29,7 +29,7 @@ LIST_WAITING: Final = sql(
              WHERE reviewer = :reviewer AND turn = :turn
                AND (decide_by, home, n) > (:decide_by, :home, :n)
              ORDER BY decide_by, home, n
-             LIMIT :limit)
+             LIMIT :limit) AS waiting
       JOIN request USING (home, n)
      ORDER BY decide_by, home, n
     """,
@@ -42,7 +42,7 @@ COUNT_WAITING: Final = sql(
       FROM (SELECT 1
               FROM inbox
              WHERE reviewer = :reviewer AND turn IN ({turns}) AND decide_by > :now
-             LIMIT :at_most)
+             LIMIT :at_most) AS waiting
     """,
     turns=", ".join(map(str, range(LAST_TURN + 1))),
 )

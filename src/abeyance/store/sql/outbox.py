@@ -19,7 +19,7 @@ FALL_DUE: Final = """
     UPDATE outbox
        SET due_at = :at
      WHERE home = :home AND n = :n
-       AND on_end AND attempt = 0
+       AND on_end = 1 AND attempt = 0
        AND (due_at IS NULL OR due_at > :at)
     """
 
@@ -48,6 +48,7 @@ CLAIM: Final = """
          WHERE due_at <= :now AND until > :now
          ORDER BY due_at
          LIMIT :limit)
+       AND due_at <= :now
     RETURNING home, n, seq, kind, "to", sealed, attempt, until
     """
 
@@ -66,7 +67,7 @@ NEXT: Final = """
     SELECT min(at)
       FROM (SELECT min(due_at) AS at FROM outbox WHERE due_at IS NOT NULL
              UNION ALL
-            SELECT min(until) FROM outbox)
+            SELECT min(until) FROM outbox) AS instants
     """
 
 

@@ -13,7 +13,7 @@ from abeyance.parties.consent import Consent
 from abeyance.parties.person import ConsoleSession, Invitation, Person, PersonId
 from abeyance.store.ports import SecurityEvent
 from abeyance.store.sql.db import Db
-from abeyance.store.sql.rows import instant, micros, parse_bytes
+from abeyance.store.sql.rows import instant, micros, parse_bytes, parse_json
 from abeyance.store.sql.rows_parties import (
     client_document,
     consent_document,
@@ -52,10 +52,12 @@ async def list_clients(db: Db) -> Sequence[Client]:
 
 
 async def put_client(db: Db, client: Client) -> None:
+    await db.hold(client.id.encode())
     await db.rows(PUT_CLIENT, {"id": client.id, "document": client_document(client)})
 
 
 async def replace_client(db: Db, before: Client | None, after: Client) -> bool:
+    await db.hold(after.id.encode())
     if await find_client(db, after.id) != before:
         return False
     await put_client(db, after)
@@ -72,10 +74,12 @@ async def list_people(db: Db) -> Sequence[Person]:
 
 
 async def put_person(db: Db, person: Person) -> None:
+    await db.hold(person.id.encode())
     await db.rows(PUT_PERSON, {"id": person.id, "document": person_document(person)})
 
 
 async def replace_person(db: Db, before: Person | None, after: Person) -> bool:
+    await db.hold(after.id.encode())
     if await find_person(db, after.id) != before:
         return False
     await put_person(db, after)
@@ -93,7 +97,9 @@ FIND_SESSION: Final = """
 PUT_SESSION: Final = """
     INSERT INTO session (digest, person, signed_in_at, seen_at)
     VALUES (:digest, :person, :signed_in_at, :seen_at)
-    ON CONFLICT (digest) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)
+    ON CONFLICT (digest) DO UPDATE SET
+        seen_at = CASE WHEN session.seen_at > excluded.seen_at
+                       THEN session.seen_at ELSE excluded.seen_at END
     """
 
 END_SESSION: Final = "UPDATE session SET ended = 1 WHERE digest = :digest"
@@ -108,7 +114,7 @@ END_BY_FORCE: Final = """
 END_SESSIONS_OF: Final = """
     UPDATE session
        SET ended = 1, forced = 1
-     WHERE person = :person AND forced = 0 AND digest IS NOT :but
+     WHERE person = :person AND forced = 0 AND digest IS DISTINCT FROM :but
     RETURNING digest
     """
 
@@ -185,7 +191,7 @@ CHANGE_CONSENT: Final = """
        SET document = :document
      WHERE person = :person
        AND client = :client
-       AND json_extract(document, '$.id') = :id
+       AND document = :before
     RETURNING 1
     """
 
@@ -200,7 +206,6 @@ LIST_CONSENTS: Final = """
       FROM consent
      WHERE (:person IS NULL OR person = :person)
        AND (:client IS NULL OR client = :client)
-     ORDER BY json_extract(document, '$.confirmed_at') DESC
     """
 
 
@@ -214,11 +219,13 @@ async def put_consent(db: Db, consent: Consent, *, new: bool) -> bool:
         "person": consent.person,
         "client": consent.client,
         "document": consent_document(consent),
-        "id": consent.id,
     }
     if new:
-        del values["id"]
-    return bool(await db.rows(ADD_CONSENT if new else CHANGE_CONSENT, values))
+        return bool(await db.rows(ADD_CONSENT, values))
+    for *_, before in await db.rows(FIND_CONSENT, values):
+        if parse_json(str(before))["id"] == consent.id:
+            return bool(await db.rows(CHANGE_CONSENT, values | {"before": before}))
+    return False
 
 
 async def drop_consent(db: Db, person: PersonId, client: ClientId) -> bool:
@@ -229,7 +236,8 @@ async def list_consents(
     db: Db, person: PersonId | None, client: ClientId | None
 ) -> Sequence[Consent]:
     found = await db.rows(LIST_CONSENTS, {"person": person, "client": client})
-    return [parse_consent(*map(str, row)) for row in found]
+    consents = [parse_consent(*map(str, row)) for row in found]
+    return sorted(consents, key=lambda consent: consent.confirmed_at, reverse=True)
 
 
 # --- invitations
@@ -273,6 +281,7 @@ async def find_invitation(db: Db, digest: bytes) -> Invitation | None:
 
 async def accept_invitation(db: Db, digest: bytes, person: Person, now: datetime) -> bool:
     use = {"digest": digest, "person": person.id, "now": micros(now)}
+    await db.hold(person.id.encode())
     if not await db.rows(USE_INVITATION, use):
         return False
     await db.rows(VOID_INVITATIONS, {"person": person.id})

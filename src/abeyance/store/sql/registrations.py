@@ -60,6 +60,9 @@ LIST_INITIAL_TOKENS: Final = """
 DROP_INITIAL_TOKEN: Final = "DELETE FROM initial_token WHERE digest = :digest RETURNING 1"
 
 
+_COUNTED: Final = b"registrations"
+
+
 async def register(
     db: Db,
     client: Client,
@@ -68,7 +71,8 @@ async def register(
     most: int,
     now: datetime,
 ) -> Registered:
-    """In the writer's transaction: what is refused is refused before anything is written."""
+    """What is refused is refused before anything is written."""
+    await db.hold(_COUNTED)
     [[count]] = await db.rows(COUNT)
     if int(count) >= most:
         return Registered.FULL
@@ -104,6 +108,7 @@ async def find_registration(db: Db, client: ClientId) -> Registration | None:
 
 async def replace_registration(db: Db, before: Client, after: Client, metadata: JsonObject) -> bool:
     changed = {"client_id": after.id, "metadata": render_json(metadata)}
+    await db.hold(after.id.encode())
     if await find_client(db, after.id) != before:
         return False
     return bool(await db.rows(CHANGE_REGISTRATION, changed)) and await replace_client(

@@ -42,7 +42,7 @@ FIND_KEPT: Final = sql(
     """
     SELECT {held}
       FROM request
-     WHERE home = :home AND (:n IS NULL OR n = :n) AND NOT disposed
+     WHERE home = :home AND (:n IS NULL OR n = :n) AND disposed = 0
      ORDER BY n
     """,
     held=HELD,
@@ -59,7 +59,7 @@ LIST_BALLOTS: Final = sql(
     SELECT {ballot}
       FROM vote
      WHERE home = :home AND n = :n
-     ORDER BY rowid
+     ORDER BY version, voter
     """,
     ballot=BALLOT,
 )
@@ -95,7 +95,7 @@ FIND_HOLDING: Final = sql(
     SELECT {held}
       FROM request
      WHERE home = :home
-       AND holds_family
+       AND holds_family = 1
        AND state IN ({open})
        AND expires_at > :now
     """,

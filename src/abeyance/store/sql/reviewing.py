@@ -36,7 +36,7 @@ DROP_REFUSALS: Final = """
 NOTE_REFUSAL: Final = """
     INSERT INTO refusal (essence, count, last_at)
     VALUES (:essence, 1, :at)
-    ON CONFLICT (essence) DO UPDATE SET count = count + 1, last_at = :at
+    ON CONFLICT (essence) DO UPDATE SET count = refusal.count + 1, last_at = :at
     """
 
 FIND_REFUSALS: Final = """

@@ -177,14 +177,14 @@ class SqlStore(ABC):
     async def put_client(self, client: Client) -> None:
         async def put(db: Db) -> Written[None]:
             await parties.put_client(db, client)
-            return Written(None, client=client)
+            return Written(None, client=client, replaced=True)
 
         await self._change(put)
 
     async def replace_client(self, before: Client | None, after: Client) -> bool:
         async def replace(db: Db) -> Written[bool]:
             replaced = await parties.replace_client(db, before, after)
-            return Written(replaced, client=after if replaced else None)
+            return _replaced(replaced, before, after)
 
         return await self._change(replace)
 
@@ -259,7 +259,7 @@ class SqlStore(ABC):
     ) -> bool:
         async def write(db: Db) -> Written[bool]:
             replaced = await registrations.replace_registration(db, before, after, metadata)
-            return Written(replaced, client=after if replaced else None)
+            return _replaced(replaced, before, after)
 
         return await self._change(write)
 
@@ -394,3 +394,9 @@ class SqlStore(ABC):
             return Written(disposed, forgotten=forgotten)
 
         return await self._change(erase)
+
+
+def _replaced(done: bool, before: Client | None, after: Client) -> Written[bool]:
+    if not done:
+        return Written(False)
+    return Written(True, client=after, replaced=before is not None)

@@ -17,6 +17,15 @@ def sql(text: str, **lists: str) -> str:
     return text
 
 
+def each_of(name: str, count: int) -> str:
+    """The rows of a `VALUES` with so many parameters; `named` gives them their values."""
+    return ", ".join(f"(:{name}_{number})" for number in range(count))
+
+
+def named(name: str, values: Iterable[object]) -> dict[str, object]:
+    return {f"{name}_{number}": value for number, value in enumerate(values)}
+
+
 def sql_list(stages: Iterable[Stage]) -> str:
     return ", ".join(f"'{stage}'" for stage in stages)
 

@@ -63,7 +63,7 @@ async def a_decided_request(store: Store) -> Held:
     steps = (
         RecordInteraction(1, an_interaction()),
         CastVote(1, a_ballot(ANN)),
-        CastVote(1, a_ballot(BEN)),
+        CastVote(1, a_ballot(BEN, version=2)),
     )
     event = AuditEvent(
         n=1, at=NOW, event="opened", actor="person:ann", detail={"act": {"sub": "ann"}, "x": "ann"}

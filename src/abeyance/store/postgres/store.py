@@ -1,0 +1,148 @@
+"""`PostgresStore`: the ports of `abeyance.store.ports` over a PostgreSQL database.
+
+Any number of processes may have it open. Nothing that moves is remembered here: a poll looks its
+request up in the database, together with all others that ask in the same turn of the loop
+(`gather`). Clients are remembered for a moment, and no change of a client is acknowledged
+before that moment is over in every process. This file puts the parts together.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from abeyance.parties.client import Client, ClientId
+from abeyance.pending.handles import HandleHash, Home
+from abeyance.pending.request import Held, Key
+from abeyance.store.ports import StoreAway, StoreTooNew
+from abeyance.store.postgres.address import Bounds, connect, parse_address
+from abeyance.store.postgres.engine import Engine
+from abeyance.store.postgres.faults import told, unreachable
+from abeyance.store.postgres.gather import Gathered
+from abeyance.store.postgres.known import LEASE, Known
+from abeyance.store.postgres.schema import migrate
+from abeyance.store.sql import changes, rows, rows_parties
+from abeyance.store.sql.changes import Written
+from abeyance.store.sql.db import Db, Operation
+from abeyance.store.sql.store import SqlStore
+from abeyance.store.sql.text import HELD, sql
+
+T = TypeVar("T")
+
+FIND_HELD: Final = sql(
+    """
+    SELECT {held}
+      FROM request
+     WHERE home = ANY($1::bytea[])
+    """,
+    held=HELD,
+)
+FIND_CLIENTS: Final = "SELECT document FROM client WHERE id = ANY($1::text[])"
+
+
+class PostgresStore(SqlStore):
+    """Open it with `open`; it is ready then. `lease`: seconds for which a client is remembered."""
+
+    def __init__(self, url: str, bounds: Bounds, lease: float) -> None:
+        self._address = parse_address(url)
+        self._bounds = bounds
+        self._engine = Engine(self._address, bounds)
+        self._lookups: Gathered[HandleHash, Held] = Gathered(self._find_held)
+        self._clients: Gathered[ClientId, Client] = Gathered(self._find_clients)
+        self._known = Known(lease)
+        self._listeners: list[Callable[[Key], None]] = []
+        self._post: list[Callable[[], None]] = []
+
+    @classmethod
+    async def open(
+        cls, url: str, *, bounds: Bounds | None = None, lease: float = LEASE
+    ) -> "PostgresStore":
+        """Connect, make or migrate the schema.
+
+        Raises `ValueError` for what is no URL of a database (never repeating it), `StoreTooNew`,
+        or `StoreAway` if the database cannot be used.
+        """
+        store = cls(url, bounds or Bounds(), lease)
+        try:
+            await store._migrate()
+            await store.check()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Do what still waits, then let go of the connections."""
+        await self._engine.close()
+        await self._lookups.close()
+        await self._clients.close()
+
+    def on_change(self, tell: Callable[[Key], None]) -> None:
+        self._listeners.append(tell)
+
+    def on_messages(self, tell: Callable[[], None]) -> None:
+        self._post.append(tell)
+
+    async def check(self) -> None:
+        await self._change(_beat)
+        await self._read(_look)
+
+    # --- what a poll asks
+
+    async def find_held(self, handle: HandleHash) -> Held | None:
+        return await self._lookups.find(handle)
+
+    async def find_client(self, client: ClientId) -> Client | None:
+        return self._known.get(client) or await self._known.load(client, self._clients.find)
+
+    async def _find_held(self, handles: Sequence[HandleHash]) -> Mapping[HandleHash, Held]:
+        homes = [handle.home for handle in handles]
+        found = map(rows.parse_held, await self._engine.look_up(FIND_HELD, homes))
+        return {held.handle: held for held in found}
+
+    async def _find_clients(self, clients: Sequence[ClientId]) -> Mapping[ClientId, Client]:
+        found = await self._engine.look_up(FIND_CLIENTS, list(clients))
+        known = [rows_parties.parse_client(str(document)) for (document,) in found]
+        return {client.id: client for client in known}
+
+    # --- transactions
+
+    async def _read(self, read: Operation[T]) -> T:
+        return await self._engine.read(read)
+
+    async def _change(self, write: Operation[Written[T]]) -> T:
+        written = await self._engine.write(write, self._after_commit)
+        if written.replaced:
+            await self._known.outlive()
+        return written.answer
+
+    def _after_commit(self, written: Written[Any]) -> None:
+        for key in {held.key: None for held in written.moved}:
+            for listener in self._listeners:
+                listener(key)
+        if written.posted:
+            for tell in self._post:
+                tell()
+
+    async def _migrate(self) -> None:
+        try:
+            connection = await connect(self._address, self._bounds, name="abeyance schema")
+        except Exception as fault:
+            raise unreachable(fault) from fault
+        try:
+            await migrate(connection)
+        except (StoreAway, StoreTooNew):
+            raise
+        except Exception as fault:
+            raise told(fault, closed=connection.is_closed()) from fault
+        finally:
+            with suppress(Exception):
+                await connection.close(timeout=1)
+
+
+async def _beat(db: Db) -> Written[None]:
+    await changes.beat(db, Home(bytes(16)))
+    return Written(None)
+
+
+async def _look(db: Db) -> None:
+    await db.rows("SELECT version FROM schema_version LIMIT 1")

@@ -48,9 +48,9 @@ from tests.store.places import place_at
 WHO: Final = PersonId("zacharias")
 # Names of clients, digests and numbers only, or the store's own.
 NAMES_NOBODY: Final = {
-    "schema_version", "request", "pulse", "client", "code", "family", "refresh_token", "sealed",
-    "call", "reservation", "repetition", "registration", "initial_token", "refusal", "derived",
-    "disposal", "erasure", "assertion",
+    "schema_version", "mark", "request", "pulse", "client", "code", "family", "refresh_token",
+    "sealed", "call", "reservation", "repetition", "registration", "initial_token", "refusal",
+    "derived", "disposal", "erasure", "assertion",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from abeyance.acts.challenge import Recognize
 from abeyance.acts.house import Clock, Hook, House, Limits, Terms
 from abeyance.acts.published_keys import PublishedKeys
+from abeyance.acts.restoring import check_here
 from abeyance.grants import GRANTS
 from abeyance.keys import KeyRing
 from abeyance.oauth import fapi
@@ -108,7 +109,7 @@ async def open_house(
     `hosted`: a host application signs people in, and says how long they stay so. `outside`
     and `mailer`: the ways out, if they are others than ours.
 
-    Raises `UnsafeKeys`, `StoreInUse`, `StoreAway`.
+    Raises `UnsafeKeys`, `StoreInUse`, `StoreElsewhere`, `StoreAway`.
     """
     clock = clock or SystemClock()
     keys = KeyRing.open(
@@ -120,6 +121,7 @@ async def open_house(
     outside = outside or GuardedCaller(settings.outbound.reach, ca_file=settings.outbound.ca_file)
     store = await SqliteStore.open(settings.store.path, memory=settings.store.memory_requests)
     try:
+        await check_here(store)
         house = House(
             endpoints=Endpoints(settings.issuer),
             store=store,

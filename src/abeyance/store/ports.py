@@ -47,6 +47,10 @@ class StoreInUse(Exception):
     """Another process owns this store; the message says which file and what to do."""
 
 
+class StoreElsewhere(StoreInUse):
+    """What is here is a copy, or has moved away; the message says what to do."""
+
+
 class StoreTooNew(Exception):
     """A newer program has written this store; the message says what to do."""
 
@@ -515,7 +519,41 @@ class Reviewing(Protocol):
         ...
 
 
+class Mark(StrEnum):
+    """What may be true of a store as a whole; the value says when it became so."""
+
+    COPY = "copy"  # made while the original went on
+    MOVED = "moved"  # the last word of this store; it goes on elsewhere
+
+
+class Wholes(Protocol):
+    """The store as a whole: what it is, and what an earlier state of it must not do again."""
+
+    async def find_mark(self, mark: Mark) -> str | None: ...
+    async def put_mark(self, mark: Mark, value: str | None) -> None:
+        """`None` takes it off."""
+        ...
+
+    async def list_revived(self, *, now: datetime, limit: int) -> Sequence[Home]:
+        """Homes where a token could be had without anybody deciding anew: an approved request,
+        a code, an answered device, a family. For closing them.
+        """
+        ...
+
+    async def list_open(self, *, after: Key | None, now: datetime, limit: int) -> Sequence[Key]:
+        """Open requests that have not expired, in the order of their keys."""
+        ...
+
+    async def forget_answers(self, *, now: datetime) -> None:
+        """End what stands for an answer that a person may have taken back or used since:
+        sessions, consents on which nothing waits, invitations, standing approvals, tokens for
+        registering, authorization requests, access tokens.
+        """
+        ...
+
+
 class Store(
+    Wholes,
     Requests,
     Inbox,
     History,

@@ -20,6 +20,8 @@ _WORDS: Final = {
     "cancelled": "withdrew the request",
     "stale": "what it rested on was gone, so it was closed",
     "ended_by_administrator": "ended it",
+    "restored": "went back to a copy; what was decided since is lost, and may have been collected",
+    "ended_by_restoring": "went back to a copy, so it was closed",
     "interaction_lapsed": "nobody came in time, so the address was made anew",
     "abandoned": "nobody took the step in time, so it was closed",
     "redeemed": "collected the token",
@@ -30,7 +32,13 @@ _WORDS: Final = {
 }
 # What ended everything of a grant stands beside its requests, under no number.
 ENDS_ALL: Final = frozenset(
-    {"stale", "ended_by_administrator", "family_revoked", "credential_reuse"}
+    {
+        "stale",
+        "ended_by_administrator",
+        "ended_by_restoring",
+        "family_revoked",
+        "credential_reuse",
+    }
 )
 
 

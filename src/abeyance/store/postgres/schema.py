@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Final
 
-from abeyance.store.migrations import Migration, missing, read_migrations
+from abeyance.store.migrations import (
+    OLDEST_SAID_FROM,
+    Migration,
+    Version,
+    missing,
+    read_migrations,
+)
 from abeyance.store.postgres.address import Connection
 from abeyance.store.postgres.session import lock_number
 
@@ -26,21 +32,25 @@ _BEGIN: Final = f"""
     """
 _HAS_ANY: Final = "SELECT to_regclass('schema_version') IS NOT NULL"
 _VERSION: Final = "SELECT coalesce(max(version), 0) FROM schema_version"
+_OLDEST: Final = "SELECT max(coalesce(oldest, version)) FROM schema_version"
+_RUNS_WITH: Final = "UPDATE schema_version SET oldest = $1 WHERE version = $2"
 _LONGEST: Final = 3_600.0  # seconds
 
 
 async def migrate(connection: Connection, migrations: Sequence[Migration] | None = None) -> None:
-    """Bring the schema to the newest version. Raises `StoreTooNew` for one beyond it."""
+    """Bring the schema to the newest version. Raises `StoreTooNew` for one that is not for us."""
     known = read_migrations(FOLDER) if migrations is None else migrations
-    if not missing(known, await find_version(connection)):
+    if not missing(known, await _find(connection)):
         return
     try:
         await connection.execute(_BEGIN, timeout=_LONGEST)
-        for migration in missing(known, await find_version(connection)):
+        for migration in missing(known, await _find(connection)):
             await connection.execute(migration.sql, timeout=_LONGEST)
             await connection.execute(
                 "INSERT INTO schema_version (version) VALUES ($1)", migration.version
             )
+            if migration.oldest is not None:
+                await connection.execute(_RUNS_WITH, migration.oldest, migration.version)
         await connection.execute("COMMIT", timeout=_LONGEST)
     except BaseException:
         connection.terminate()
@@ -53,3 +63,10 @@ async def find_version(connection: Connection) -> int:
         return 0
     version: int = await connection.fetchval(_VERSION)
     return version
+
+
+async def _find(connection: Connection) -> Version:
+    version = await find_version(connection)
+    if version < OLDEST_SAID_FROM:
+        return Version(version, version)
+    return Version(version, await connection.fetchval(_OLDEST))

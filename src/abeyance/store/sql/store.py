@@ -4,7 +4,6 @@ What an engine adds: transactions (`_read`, `_change`) and what it remembers bet
 This file decides nothing else.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -61,30 +60,15 @@ from abeyance.store.sql import (
     reviewing,
 )
 from abeyance.store.sql.changes import Written
-from abeyance.store.sql.db import Db, Operation
+from abeyance.store.sql.db import Db
+from abeyance.store.sql.whole import SqlWhole
 from abeyance.wire.strict_json import JsonObject
 
 T = TypeVar("T")
 
 
-class SqlStore(ABC):
+class SqlStore(SqlWhole):
     """Every port but the life of the store."""
-
-    @abstractmethod
-    async def _read(self, read: Operation[T]) -> T:
-        """Run it in one transaction that sees the latest commit."""
-
-    @abstractmethod
-    async def _change(self, write: Operation[Written[T]]) -> T:
-        """Run it in one transaction; return when it is durable and who listens was told."""
-
-    async def _write(self, write: Operation[T]) -> T:
-        """The same for what moves no request."""
-
-        async def written(db: Db) -> Written[T]:
-            return Written(await write(db))
-
-        return await self._change(written)
 
     # --- requests
 

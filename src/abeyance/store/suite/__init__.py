@@ -27,6 +27,7 @@ from abeyance.store.suite.races_grants import GrantRaceSuite
 from abeyance.store.suite.registrations import RegistrationSuite
 from abeyance.store.suite.requests import RequestSuite
 from abeyance.store.suite.reviewing import ReviewingSuite
+from abeyance.store.suite.wholes import WholeSuite
 
 
 class StoreSuite(
@@ -46,6 +47,7 @@ class StoreSuite(
     ProfileSuite,
     OutboxSuite,
     ReviewingSuite,
+    WholeSuite,
     LifeSuite,
 ):
     """Derive, say where a store can stand, and let pytest collect the derived class."""

@@ -290,7 +290,7 @@ async def _open(db: Db, home: Home, step: Open) -> tuple[Held, ...] | None:
     at = {"home": home, "n": held.key.n}
     await db.rows(ADD_SNAPSHOT, at | {"document": rows_snapshot.snapshot_document(snapshot)})
     await _add_concerns(db, at | {"opened_at": values["opened_at"]}, snapshot)
-    if stage_of(held.state) in OPEN:
+    if stage_of(held.state) in OPEN and snapshot.plan.reviewers:
         reviewers = sorted(snapshot.plan.reviewers)
         turns = {"a_turn": A_TURN, "in_turns": A_TURN * LAST_TURN}
         added = await db.rows(

@@ -28,7 +28,7 @@ from abeyance.pending.states import (
     Stage,
     stage_after,
 )
-from abeyance.pending.votes import Verdict
+from abeyance.pending.votes import NOBODY_ELSE, Verdict
 from abeyance.store.ports import OfClient
 from abeyance.store.suite.ground import (
     ANN,
@@ -73,6 +73,13 @@ class RequestSuite(Suite):
             assert await store.find_held(request.held.handle) == request.held
             assert await store.find_loaded(key) == Loaded(request.held, request.snapshot, ())
             assert await store.find_events(key) == [an_event("opened")]
+
+    @covers("DTR-RESP-02")
+    async def test_a_request_that_no_reviewer_decides_opens_in_nobodys_inbox(self) -> None:
+        request = a_request(snapshot=a_snapshot(plan=NOBODY_ELSE))
+        async with self.open_store() as store:
+            assert await open_request(store, request) == request.held
+            assert (await store.list_waiting(ANN, now=NOW, limit=9)).items == ()
 
     @covers("DTR-ERR-05")
     async def test_an_unknown_handle_finds_nothing(self) -> None:

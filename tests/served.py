@@ -9,14 +9,19 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
 
+import apsw
+import asyncpg
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -496,16 +501,19 @@ async def serve(
     people: HostPeople | None = None,
     outside: Outside | None = None,
     mailer: Mailer | None = None,
+    clock: MovableClock | None = None,
 ) -> AsyncIterator[Served]:
     """Run the server over a store in `folder`; run it again there to restart it."""
     keys = _keys(folder)
     file = folder / "abeyance.toml"
+    if STORE is not None:
+        config = f'store.url = "{STORE}"\n{config}'
     file.write_text(
         config.replace("{data}", str(folder))
         .replace("{extra}", extra)
         .replace("{hash}", _OWNER_HASH)
     )
-    clock = MovableClock()
+    clock = clock or MovableClock()
     app = Abeyance(
         load_settings(file, environ={}),
         clock=clock,
@@ -524,6 +532,36 @@ def _keys(folder: Path) -> Mapping[str, KeyPair]:
     for name in ("c1", "c2"):
         (folder / f"{name}.jwks").write_text(json.dumps({"keys": [keys[name].public.jwk]}))
     return keys
+
+
+# Where every server of a test keeps things: a database, if one was named.
+STORE: str | None = None
+
+
+@contextmanager
+def keeping_in(url: str) -> Iterator[None]:
+    """Servers that are begun in this block keep things in this database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules[__name__], "STORE", url)
+        yield
+
+
+def count_rows(folder: Path, table: str) -> int:
+    """How many rows a table has, seen from beside the server whose folder this is."""
+    query = f"SELECT count(*) FROM {table}"
+    if STORE is None:
+        [(count,)] = apsw.Connection(str(folder / "abeyance.db")).execute(query)
+        return int(count)
+
+    async def ask(url: str) -> int:
+        db = await asyncpg.connect(url)
+        try:
+            return int(await db.fetchval(query))
+        finally:
+            await db.close()
+
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(asyncio.run, ask(STORE)).result()
 
 
 _KEYS: Final = {name: make_key() for name in ("c1", "c2", "d1", "d2")}

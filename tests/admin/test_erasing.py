@@ -11,7 +11,7 @@ from abeyance.acts.erasing import erase_person, pseudonym_of
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.store.ports import AsAsker, AsReviewer, StoreAway, Wanted
-from abeyance.store.sqlite import SqliteStore
+from abeyance.store.sql.store import SqlStore
 from tests.admin.office import open_office, ops
 from tests.covers import covers
 from tests.people.house import Flow, web
@@ -146,9 +146,9 @@ async def test_nobody_else_is_touched(served: Served) -> None:
 async def test_an_erasure_that_is_cut_short_anywhere_is_done_by_calling_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, pages = SqliteStore.erase_person, 0
+    real, pages = SqlStore.erase_person, 0
 
-    async def cut(self: SqliteStore, *args: Any, **more: Any) -> Any:
+    async def cut(self: SqlStore, *args: Any, **more: Any) -> Any:
         nonlocal pages
         pages -= 1
         if pages < 0:
@@ -159,7 +159,7 @@ async def test_an_erasure_that_is_cut_short_anywhere_is_done_by_calling_again(
         await add_zacharias(served)
         flow = Flow(web(served), ZACHARIAS)
         codes = [await flow.deferred() for _ in range(2)]
-        monkeypatch.setattr(SqliteStore, "erase_person", cut)
+        monkeypatch.setattr(SqlStore, "erase_person", cut)
         runs = 0
         while (person := await served.house.store.find_person(ZACHARIAS)) is not None:
             assert person.enabled is (runs == 0)

@@ -20,7 +20,7 @@ from abeyance.store.sqlite import schema as sqlite_schema
 from tests.covers import covers
 from tests.postgres.databases import Database, Databases
 
-SHARED: Final = {"used_proof", "poll_credit"}  # among processes; SQLite has one
+SHARED: Final = {"used_proof"}  # among processes; SQLite has one
 TYPES: Final = {"BLOB": "bytea", "INTEGER": "bigint", "TEXT": "text"}
 
 

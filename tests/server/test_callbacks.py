@@ -20,7 +20,7 @@ from abeyance.parties.client import ClientId
 from abeyance.server.settings import ConfigurationError
 from tests.covers import covers
 from tests.outside import Network, Post
-from tests.served import CONFIG, Caller, Served, serve
+from tests.served import CONFIG, Caller, Served, count_rows, serve
 
 URL: Final = "https://cb.example/hook?tenant=1"
 TOKEN: Final = "notify-0123456789abcdefghij-~+/=="
@@ -66,9 +66,8 @@ def _are(network: Network, posts: int) -> bool:
 
 
 def sealed(folder: Path) -> int:
-    """How many messages wait in the file."""
-    [(count,)] = apsw.Connection(str(folder / "abeyance.db")).execute("SELECT count(*) FROM outbox")
-    return int(count)
+    """How many messages wait in the store."""
+    return count_rows(folder, "outbox")
 
 
 async def deferred(served: Served, **more: Any) -> str:

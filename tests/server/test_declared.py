@@ -13,7 +13,7 @@ from abeyance.parties.client import Client, ClientId
 from abeyance.parties.person import Person, PersonId
 from abeyance.server import declared
 from abeyance.server.declared import invite_first_administrator
-from abeyance.store.sqlite import SqliteStore
+from abeyance.store.sql.store import SqlStore
 from tests.covers import covers
 from tests.served import CONFIG, serve, without
 
@@ -111,16 +111,16 @@ async def test_a_start_overtakes_nobody_who_disables_just_then(
 ) -> None:
     async with serve(tmp_path):
         pass
-    real = SqliteStore.list_clients, SqliteStore.list_people
+    real = SqlStore.list_clients, SqlStore.list_people
 
-    async def clients_then_the_fence(self: SqliteStore) -> Sequence[Client]:
+    async def clients_then_the_fence(self: SqlStore) -> Sequence[Client]:
         seen = await real[0](self)
         for each in seen:
             if each.id == S1 and each.enabled:
                 await self.put_client(replace(each, enabled=False, barred=True))
         return seen
 
-    async def people_then_the_fence(self: SqliteStore) -> Sequence[Person]:
+    async def people_then_the_fence(self: SqlStore) -> Sequence[Person]:
         seen = await real[1](self)
         for each in seen:
             if each.id == RITA and each.enabled:
@@ -131,8 +131,8 @@ async def test_a_start_overtakes_nobody_who_disables_just_then(
         'id = "rita"\nname = "', 'id = "rita"\nname = "New '
     )
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(SqliteStore, "list_clients", clients_then_the_fence)
-        meanwhile.setattr(SqliteStore, "list_people", people_then_the_fence)
+        meanwhile.setattr(SqlStore, "list_clients", clients_then_the_fence)
+        meanwhile.setattr(SqlStore, "list_people", people_then_the_fence)
         async with serve(tmp_path, config=renamed) as served:
             client, person = (
                 await served.house.store.find_client(S1),

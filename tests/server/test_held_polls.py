@@ -29,11 +29,9 @@ async def held(
 
 
 async def until(served: Served, taken: int) -> None:
-    for _ in range(2_000):
-        if served.house.limits.held.taken == taken:
-            return
-        await asyncio.sleep(0)
-    raise AssertionError(f"{served.house.limits.held.taken} polls are held")
+    async with asyncio.timeout(10):
+        while served.house.limits.held.taken != taken:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.001)
 
 
 def nothing_is_held(served: Served) -> bool:

@@ -17,7 +17,7 @@ from abeyance.pending.states import Stage, stage_of
 from abeyance.server import disposing
 from abeyance.server.pages.desk import render_request_id
 from abeyance.store.ports import AsReviewer, OfAll, StoreAway, Wanted, Whose
-from abeyance.store.sqlite import SqliteStore
+from abeyance.store.sql.store import SqlStore
 from abeyance.store.suite.ground import a_request
 from tests.admin.office import open_office, ops
 from tests.console.house import Tab
@@ -152,14 +152,14 @@ async def test_a_run_that_fails_is_told_and_the_next_comes_all_the_same(
 ) -> None:
     await served.s1.defer()
     faults: list[Exception] = [StoreAway("the disk is full"), RuntimeError("a fault of ours")]
-    real = SqliteStore.dispose
+    real = SqlStore.dispose
 
-    async def failing(self: SqliteStore, *args: Any, **more: Any) -> Any:
+    async def failing(self: SqlStore, *args: Any, **more: Any) -> Any:
         if faults:
             raise faults.pop(0)
         return await real(self, *args, **more)
 
-    monkeypatch.setattr(SqliteStore, "dispose", failing)
+    monkeypatch.setattr(SqlStore, "dispose", failing)
     served.clock.move(DAY + DETAILS)
     await until_counted(served, "abeyance_disposal_failures_total")
     assert not disposed(served, "details")

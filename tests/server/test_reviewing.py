@@ -14,7 +14,7 @@ from abeyance.oauth.minting import parse_jti
 from abeyance.parties.person import Person, PersonId
 from abeyance.pending.choosing import Choice
 from abeyance.pending.votes import Verdict
-from abeyance.store.sqlite import SqliteStore
+from abeyance.store.sql.store import SqlStore
 from tests.covers import covers
 from tests.served import CONFIG, PAYMENT, Answer, Caller, Served, make_key, serve
 
@@ -217,14 +217,14 @@ async def test_a_token_that_was_issued_while_it_was_taken_back_is_not_handed_out
     code = await served.c1.defer()
     await served.approve(code)
     key, rita = await served.key_of(code), await person(served)
-    find = SqliteStore.find_standing
+    find = SqlStore.find_standing
 
-    async def a_moment_before(self: SqliteStore, *args: Any, **more: Any) -> Any:
+    async def a_moment_before(self: SqlStore, *args: Any, **more: Any) -> Any:
         found = await find(self, *args, **more)
         await memory.take_back(served.house, rita, key)
         return found
 
-    monkeypatch.setattr(SqliteStore, "find_standing", a_moment_before)
+    monkeypatch.setattr(SqlStore, "find_standing", a_moment_before)
     answer = await served.c1.ask()
     assert (answer.status, answer.error) == (400, "invalid_grant")
 

@@ -3,17 +3,17 @@
 import pytest
 
 from abeyance.pending.pacing import FRESH, PollClock, pace
-from abeyance.pending.request import Key
 from abeyance.volatile.clocks import PollClocks
 from tests.covers import covers
-from tests.pending.examples import HOME, INTERVAL
+from tests.pending.examples import INTERVAL
 
 
-def key(n: int = 1) -> Key:
-    return Key(HOME, n)
+def key(n: int = 1) -> bytes:
+    """The digest of a handle."""
+    return bytes([n]) * 32
 
 
-def poll(clocks: PollClocks, at: Key, tick: float) -> bool:
+def poll(clocks: PollClocks, at: bytes, tick: float) -> bool:
     """Poll as the server does; is it in time?"""
     while True:
         seen = clocks.get(at)

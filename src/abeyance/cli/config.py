@@ -95,7 +95,7 @@ def describe(settings: Settings) -> list[tuple[str, str]]:
         ("issuer", settings.issuer),
         ("listen", str(settings.listen)),
         ("data", str(settings.data)),
-        ("store", str(settings.store.path)),
+        ("store", str(settings.store.path) if settings.store.url is None else "PostgreSQL"),
         ("policy", f"{policy}, version {decider.version}"),
         ("access token", render_duration(lifetimes.access_token)),
         ("waiting", f"{render_duration(lifetimes.waiting)}, polls each {_interval(settings)}"),

@@ -11,7 +11,7 @@ What is insecure is allowed on loopback only, and nothing can force it elsewhere
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -58,18 +58,24 @@ from abeyance.server.settings_values import (
     parse_issuer,
     parse_listen,
     parse_proxy,
+    read_secret_file,
 )
 from abeyance.store.ports import Retention
 from abeyance.wire.errors import InvalidTarget
+from abeyance.wire.secret import Secret
 
 MOST_HELD_POLLS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """`memory_requests` bounds how many waiting requests are kept at hand as well."""
+    """A file, or the `url` of a PostgreSQL database, which may hold a password.
+
+    `memory_requests` bounds how many waiting requests are kept at hand as well.
+    """
 
     path: Path
+    url: Secret | None = field(repr=False)
     memory_requests: int
 
 
@@ -264,7 +270,27 @@ def _read_store(told: File, sources: Sources) -> Store:
         path = sources.resolve("store.path", told.store.path)
     else:
         path = sources.resolve("data", told.data) / "abeyance.db"
-    return Store(path=path, memory_requests=told.store.memory_requests)
+    url = _read_store_url(told, sources)
+    return Store(path=path, url=url, memory_requests=told.store.memory_requests)
+
+
+def _read_store_url(told: File, sources: Sources) -> Secret | None:
+    store = told.store
+    said = [name for name in ("path", "url", "url_file") if getattr(store, name) is not None]
+    if len(said) > 1:
+        both = " and ".join(f"store.{name}" for name in said)
+        raise ConfigurationError(both, "say where to keep things, each", "Choose one of them.")
+    key, text = "store.url", store.url
+    if store.url_file is not None:
+        key = "store.url_file"
+        text = read_secret_file(key, sources.resolve(key, store.url_file))
+    if text is None:
+        return None
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise ConfigurationError(
+            key, "is no URL of a PostgreSQL database", 'Write "postgresql://user@host/name".'
+        )
+    return Secret(text)
 
 
 def _read_limits(table: LimitsTable) -> Limits:

@@ -23,6 +23,8 @@ class ServerTable(Table, frozen=True):
 
 class StoreTable(Table, frozen=True):
     path: str | None = None
+    url: str | None = None
+    url_file: str | None = None
     memory_requests: int = 200_000
 
 

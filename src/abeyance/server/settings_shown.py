@@ -20,6 +20,7 @@ DEFAULT: Final = "default"
 SET: Final = "set"
 _NEVER_SHOWN: Final = SECRETS | {"jwks"}
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_PASSWORD_IN_QUERY = re.compile(r"(?<=[?&]password=)[^&]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +83,5 @@ def _fit(name: str, value: Any) -> Any:
     if name in _NEVER_SHOWN:
         return None if value is None else SET
     if isinstance(value, str):
-        return _PASSWORD_IN_URL.sub(rf"\1:{SET}@", value)
+        return _PASSWORD_IN_QUERY.sub(SET, _PASSWORD_IN_URL.sub(rf"\1:{SET}@", value))
     return value

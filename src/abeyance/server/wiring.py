@@ -42,7 +42,6 @@ from abeyance.server.backchannel.token import FACES, token_endpoint
 from abeyance.server.backchannel.userinfo import METHODS, userinfo_endpoint
 from abeyance.server.certificates import showing
 from abeyance.server.client_documents import ClientDocuments
-from abeyance.server.clock import SystemClock
 from abeyance.server.cors import Origins, across, across_all
 from abeyance.server.declared import bring_in
 from abeyance.server.delivering import delivering
@@ -56,14 +55,12 @@ from abeyance.server.probes import Live, Ready
 from abeyance.server.proxies import behind
 from abeyance.server.recognizing import recognizer
 from abeyance.server.settings import Settings
-from abeyance.store.sqlite import SqliteStore
+from abeyance.server.stores import open_store
 from abeyance.volatile.answering import Answering
-from abeyance.volatile.clocks import PollClocks
 from abeyance.volatile.counters import Counters
 from abeyance.volatile.digests import Digests
 from abeyance.volatile.limits import Backoff, Buckets
 from abeyance.volatile.once import Once
-from abeyance.volatile.replay import LocalReplayMemory
 from abeyance.volatile.seats import Seats
 from abeyance.volatile.waiters import Waiters
 from abeyance.wire import names
@@ -111,17 +108,17 @@ async def open_house(
 
     Raises `UnsafeKeys`, `StoreInUse`, `StoreElsewhere`, `StoreAway`.
     """
-    clock = clock or SystemClock()
-    keys = KeyRing.open(
-        settings.data / "keys",
-        now=clock.now,
-        tick=clock.tick,
-        id_tokens=() if settings.openid is None else settings.openid.algorithms,
-    )
-    outside = outside or GuardedCaller(settings.outbound.reach, ca_file=settings.outbound.ca_file)
-    store = await SqliteStore.open(settings.store.path, memory=settings.store.memory_requests)
-    try:
+    async with open_store(settings, clock) as kept:
+        store, clock = kept.store, kept.clock
         await check_here(store)
+        keys = KeyRing.open(
+            settings.data / "keys",
+            now=clock.now,
+            tick=clock.tick,
+            id_tokens=() if settings.openid is None else settings.openid.algorithms,
+        )
+        reach = settings.outbound.reach
+        outside = outside or GuardedCaller(reach, ca_file=settings.outbound.ca_file)
         house = House(
             endpoints=Endpoints(settings.issuer),
             store=store,
@@ -136,8 +133,8 @@ async def open_house(
             nonces=Nonces(keys.nonce_key),
             clock=clock,
             random=random,
-            replay=LocalReplayMemory(),
-            clocks=PollClocks(settings.store.memory_requests),
+            replay=kept.replay,
+            clocks=kept.clocks,
             limits=Limits(
                 failures=Backoff(free=_FREE_FAILURES, longest=_LONGEST_DELAY),
                 creations=Buckets(
@@ -218,8 +215,6 @@ async def open_house(
         await bring_in(house, settings.clients, settings.people)
         async with noting_signing_keys(house), delivering(house), disposing(house):
             yield house
-    finally:
-        await store.close()
 
 
 def _mailer(settings: Settings) -> Mailer | None:

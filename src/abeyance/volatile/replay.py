@@ -53,6 +53,10 @@ class LocalReplayMemory:
     def __len__(self) -> int:
         return len(self._until)
 
+    def forget(self, mark: ReplayMark) -> None:
+        """It was not used after all."""
+        self._until.pop(mark.digest, None)
+
     def _sweep(self, present: int) -> None:
         if present <= self._swept:
             return
@@ -63,3 +67,25 @@ class LocalReplayMemory:
                 until = self._until.get(digest)
                 if until is not None and int(until.timestamp()) // _SLOT == slot:
                     del self._until[digest]
+
+
+class SharedReplayMemory:
+    """The memory of several processes: this one's own in front of what they have together.
+
+    What this process has seen is refused without asking; anything else is taken in both.
+    """
+
+    __slots__ = ("_ours", "_theirs")
+
+    def __init__(self, ours: LocalReplayMemory, theirs: ReplayMemory) -> None:
+        self._ours = ours
+        self._theirs = theirs
+
+    async def use(self, mark: ReplayMark, *, now: datetime) -> bool:
+        if not await self._ours.use(mark, now=now):
+            return False
+        try:
+            return await self._theirs.use(mark, now=now)
+        except BaseException:
+            self._ours.forget(mark)
+            raise

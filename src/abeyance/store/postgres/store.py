@@ -3,16 +3,19 @@
 Any number of processes may have it open. Nothing that moves is remembered here: a poll looks its
 request up in the database, together with all others that ask in the same turn of the loop
 (`gather`). Clients are remembered for a moment, and no change of a client is acknowledged
-before that moment is over in every process. This file puts the parts together.
+before that moment is over in every process (`known`). Processes wake each other (`wakes`).
+This file puts the parts together and decides nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from abeyance.parties.client import Client, ClientId
 from abeyance.pending.handles import HandleHash, Home
 from abeyance.pending.request import Held, Key
+from abeyance.proofs.replay import ReplayMark
 from abeyance.store.ports import StoreAway, StoreTooNew
 from abeyance.store.postgres.address import Bounds, connect, parse_address
 from abeyance.store.postgres.engine import Engine
@@ -20,6 +23,8 @@ from abeyance.store.postgres.faults import told, unreachable
 from abeyance.store.postgres.gather import Gathered
 from abeyance.store.postgres.known import LEASE, Known
 from abeyance.store.postgres.schema import migrate
+from abeyance.store.postgres.used import Used
+from abeyance.store.postgres.wakes import Wakes
 from abeyance.store.sql import changes, rows, rows_parties
 from abeyance.store.sql.changes import Written
 from abeyance.store.sql.db import Db, Operation
@@ -49,8 +54,13 @@ class PostgresStore(SqlStore):
         self._lookups: Gathered[HandleHash, Held] = Gathered(self._find_held)
         self._clients: Gathered[ClientId, Client] = Gathered(self._find_clients)
         self._known = Known(lease)
+        self._used = Used(self._engine)
         self._listeners: list[Callable[[Key], None]] = []
+        self._earners: list[Callable[[bytes], None]] = []
         self._post: list[Callable[[], None]] = []
+        self._wakes = Wakes(
+            self._engine, self._address, bounds, moved=self._moved, earned=self._earned
+        )
 
     @classmethod
     async def open(
@@ -65,6 +75,7 @@ class PostgresStore(SqlStore):
         try:
             await store._migrate()
             await store.check()
+            await store._wakes.start()
         except BaseException:
             await store.close()
             raise
@@ -72,9 +83,11 @@ class PostgresStore(SqlStore):
 
     async def close(self) -> None:
         """Do what still waits, then let go of the connections."""
+        await self._wakes.close()
         await self._engine.close()
         await self._lookups.close()
         await self._clients.close()
+        await self._used.close()
 
     def on_change(self, tell: Callable[[Key], None]) -> None:
         self._listeners.append(tell)
@@ -82,11 +95,29 @@ class PostgresStore(SqlStore):
     def on_messages(self, tell: Callable[[], None]) -> None:
         self._post.append(tell)
 
+    def on_earned(self, tell: Callable[[bytes], None]) -> None:
+        """Call `tell` with the digest of a handle that has earned a poll in another process."""
+        self._earners.append(tell)
+
+    def share_earned(self, digest: bytes) -> None:
+        """Let the other processes know that this handle has earned a poll."""
+        self._wakes.tell_earned(digest)
+
     async def check(self) -> None:
         await self._change(_beat)
         await self._read(_look)
 
+    async def find_time(self) -> datetime:
+        """What the database's clock says: all processes judge by it."""
+        [[now]] = await self._engine.look_up("SELECT clock_timestamp()")
+        told: datetime = now
+        return told
+
     # --- what a poll asks
+
+    async def use(self, mark: ReplayMark, *, now: datetime) -> bool:
+        """Take the mark for all processes; `False` if it was taken before."""
+        return await self._used.use(mark, now=now)
 
     async def find_held(self, handle: HandleHash) -> Held | None:
         return await self._lookups.find(handle)
@@ -116,12 +147,21 @@ class PostgresStore(SqlStore):
         return written.answer
 
     def _after_commit(self, written: Written[Any]) -> None:
-        for key in {held.key: None for held in written.moved}:
-            for listener in self._listeners:
-                listener(key)
+        moved = dict.fromkeys(held.key for held in written.moved)
+        for key in moved:
+            self._moved(key)
+        self._wakes.tell_moved(moved)
         if written.posted:
             for tell in self._post:
                 tell()
+
+    def _moved(self, key: Key) -> None:
+        for listener in self._listeners:
+            listener(key)
+
+    def _earned(self, digest: bytes) -> None:
+        for tell in self._earners:
+            tell(digest)
 
     async def _migrate(self) -> None:
         try:

@@ -189,20 +189,11 @@ CREATE TABLE invitation (
     expires_at BIGINT NOT NULL
 );
 
--- What all processes remember together and may lose, so it is not logged; SQLite, which has one
--- process, has no such tables. Proofs and assertions that were used, by digest:
+-- Proofs and assertions that were used, by digest: all processes remember them together and may
+-- lose them, so it is not logged. SQLite, which has one process, has no such table.
 CREATE UNLOGGED TABLE used_proof (
     digest BYTEA  NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
     until  BIGINT NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX used_proof_by_end ON used_proof (until);
-
--- Polls that a notification has earned, by digest of the handle:
-CREATE UNLOGGED TABLE poll_credit (
-    digest  BYTEA  NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
-    credits BIGINT NOT NULL CHECK (credits >= 0),
-    until   BIGINT NOT NULL
-) WITH (fillfactor = 70);
-
-CREATE INDEX poll_credit_by_end ON poll_credit (until);

@@ -1,0 +1,172 @@
+"""Two servers over one database: who decides at one is heard at the other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from abeyance.acts import dispose
+from abeyance.parties.client import ClientId
+from abeyance.server.clock import SharedClock
+from abeyance.store.postgres.store import PostgresStore
+from tests.covers import covers
+from tests.postgres.databases import Database, Databases
+from tests.postgres.server import PostgresServer, find_programs
+from tests.served import Served, keeping_in, serve
+from tests.server.test_held_polls import held
+
+Pair = tuple[Served, Served]
+
+
+@pytest.fixture
+async def pair(database: Database, tmp_path: Path) -> AsyncIterator[Pair]:
+    """Two servers with the same keys, and one clock."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(keeping_in(database.url))
+        here = await stack.enter_async_context(serve(tmp_path))
+        yield here, await stack.enter_async_context(serve(tmp_path, clock=here.clock))
+
+
+@covers("T-120", "EXT-WAIT-01")
+async def test_a_poll_that_is_held_at_one_is_woken_by_a_decision_at_the_other(pair: Pair) -> None:
+    here, there = pair
+    code = await here.s1.defer()
+    async with held(there.s1, code) as poll:
+        await here.approve(code)
+        assert (await poll).status == 200
+    assert (await here.s1.poll(code)).error == "invalid_grant"
+
+
+@covers("T-120", "DTR-OK-03")
+async def test_of_polls_at_both_one_redeems(pair: Pair) -> None:
+    for _ in range(10):
+        code = await pair[0].s1.defer()
+        await pair[1].approve(code)
+        answers = await asyncio.gather(*(each.s1.poll(code) for each in pair * 3))
+        assert sorted(answer.status for answer in answers) == [200, 400, 400, 400, 400, 400]
+
+
+@covers("SEC-JOSE-25", "SEC-JOSE-26", "OAUTH-DPOP-12")
+async def test_a_proof_that_was_used_at_one_is_refused_at_the_other(pair: Pair) -> None:
+    for first, second in (pair, pair[::-1]):
+        proof = first.c1.proof("https://as.example/token")
+        answers = []
+        for each in (first, second, first):
+            caller = each.c1.without_proof()
+            form = [("grant_type", "client_credentials"), ("scope", "now")]
+            answers.append(await caller.post("/token", form, headers=[("dpop", proof)]))
+        assert [answer.status for answer in answers] == [200, 400, 400]
+        assert {answer.error for answer in answers[1:]} == {"invalid_dpop_proof"}
+
+
+@covers("SEC-JOSE-25", "OAUTH-CAUTH-17")
+async def test_an_assertion_that_was_used_at_one_is_refused_at_the_other(pair: Pair) -> None:
+    here, there = pair
+    credentials, _ = here.c2.credentials()
+    form = [("grant_type", "client_credentials"), ("scope", "now"), *credentials]
+    answers = [await each.post("/token", form) for each in (here, there)]
+    assert [(answer.status, answer.json.get("error")) for answer in answers] == [
+        (200, None),
+        (401, "invalid_client"),
+    ]
+
+
+@covers("OAUTH-CLI-05", "EXT-STALE-01")
+async def test_a_client_that_was_disabled_at_one_gets_nothing_at_the_other(pair: Pair) -> None:
+    here, there = pair
+    waits, approved = await there.s1.defer(), await there.s1.defer(scope="write")
+    await there.approve(approved)
+    client = await here.house.store.find_client(ClientId("s1"))
+    assert client is not None
+    assert await here.house.store.replace_client(client, replace(client, enabled=False))
+    await dispose.close_client(here.house, client.id)
+    there.clock.move(5)
+    for code in (waits, approved):
+        assert (await there.s1.poll(code)).error == "invalid_client"
+    assert (await there.s1.ask(scope="now")).error == "invalid_client"
+
+
+@covers("T-107", "DTR-ERR-04")
+async def test_the_pace_is_kept_by_each_so_two_take_a_poll_each_in_an_interval(pair: Pair) -> None:
+    """The bound is weaker by the number of processes, and no weaker."""
+    here, there = pair
+    code = await here.s1.defer()
+    here.clock.move(5)
+    polls = [await each.s1.poll(code) for each in (here, there, here, there)]
+    assert [poll.error for poll in polls] == ["authorization_pending"] * 2 + ["slow_down"] * 2
+
+
+@covers("EXT-WAIT-06")
+async def test_a_poll_that_was_earned_at_one_counts_at_the_other(pair: Pair) -> None:
+    here, there = pair
+    code = await here.s1.defer()
+    digest = (await here.held(code)).handle.digest
+    here.clock.move(5)
+    assert (await there.s1.poll(code)).error == "authorization_pending"
+    here.house.clocks.earn(digest)
+    before = there.house.clocks.get(digest)
+    async with asyncio.timeout(10):
+        while there.house.clocks.get(digest) is before:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.001)
+    assert (await there.s1.poll(code)).error == "authorization_pending"
+    assert (await there.s1.poll(code)).error == "slow_down"
+
+
+@covers("SEC-DOS-20", "OAUTH-REVO-06")
+async def test_while_the_database_is_away_nothing_is_half_done_and_it_recovers_by_itself(
+    tmp_path: Path,
+) -> None:
+    with PostgresServer(find_programs()) as server:
+        async with Databases(server).fresh() as database:
+            with keeping_in(database.url):
+                async with serve(tmp_path) as served:
+                    code, other = await served.s1.defer(), await served.s1.defer(scope="write")
+                    await served.approve(code)
+                    server.crash()
+                    served.clock.move(5)
+                    for answer in (
+                        await served.s1.poll(code),
+                        await served.s1.poll(other),
+                        await served.s1.ask(),
+                        await served.s1.revoke(other),
+                        await served.get("/readyz"),
+                    ):
+                        assert answer.status == 503
+                        assert answer.header("retry-after") or answer.json["store"] == "away"
+                    server.start()
+                    async with asyncio.timeout(30):
+                        while (await served.get("/readyz")).status != 200:  # noqa: ASYNC110
+                            await asyncio.sleep(0.05)
+                    served.clock.move(5)
+                    assert (await served.s1.poll(code)).status == 200
+                    assert (await served.s1.poll(other)).error == "authorization_pending"
+                    served.clock.move(5)
+                    async with held(served.s1, other) as poll:
+                        await served.approve(other)
+                        assert (await poll).status == 200
+
+
+@pytest.fixture
+def wrong() -> list[timedelta]:
+    """By how much this machine's clock is wrong; a test changes it."""
+    return [timedelta(hours=-3)]
+
+
+@covers("OAUTH-SEC-08")
+async def test_time_is_the_databases_wherever_a_machine_thinks_it_is(
+    database: Database, wrong: list[timedelta]
+) -> None:
+    store = await PostgresStore.open(database.url)
+    try:
+        ours = lambda: datetime.now(UTC) + wrong[0]  # noqa: E731
+        async with SharedClock.following(store.find_time, ours) as clock:
+            assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+            wrong[0] = timedelta(hours=3)
+            await clock.measure()
+            assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+    finally:
+        await store.close()

@@ -72,7 +72,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .PHONY: mutants
-mutants: $(READY) ## Build the server wrongly, one fault at a time, and see a test turn red (ARGS="M-33")
+mutants: $(READY) ## Build server and client wrongly, one fault at a time, and see a test turn red (ARGS="M-33")
 	@$(BIN)/python tools/mutants.py $(ARGS)
 
 .PHONY: lock

@@ -137,6 +137,7 @@ async def check_fits(page: Page) -> None:
 
 async def look(page: Page, name: str, size: str) -> None:
     """The page is accessible, fits, and its picture is kept if somebody wants it."""
+    await page.wait_for_load_state()
     await check_accessible(page)
     await check_fits(page)
     await shoot(page, f"{name}-{size}")

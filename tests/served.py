@@ -242,6 +242,14 @@ class Answer:
         return decoded
 
 
+def check_not_stored(answer: Answer) -> None:
+    """No cache keeps it, of whichever age (DTR-ERR-01)."""
+    assert answer.header("cache-control") == "no-store"
+    assert answer.header("pragma") == "no-cache"
+    assert answer.header("etag") is None
+    assert answer.header("age") is None
+
+
 @dataclass(slots=True)
 class Caller:
     """One client as a caller: `secret` by Basic or post, `key` by assertion, `dpop` by proof."""

@@ -1,11 +1,12 @@
-"""Build the server wrongly, one fault at a time, and see that a test turns red.
+"""Build the server or the client library wrongly, one fault at a time, and see a test turn red.
 
-The faults are those of `docs/requirements/dtr-test-ideas.md` (`M-01` and on), as small edits in
-`tools/mutants.toml`. Each is made in a copy of the sources, against which the tests run that
-cover the cases which the catalogue names for it. A fault that no test sees, without a written
-reason, is an error; so is one whose edit no longer fits the sources.
+The faults are those of `docs/requirements/dtr-test-ideas.md` (`M-01` and on for the server, `CM-01`
+and on for the client), as small edits in `tools/mutants.toml`. Each is made in a copy of the
+sources, against which the tests run that cover the cases which the catalogue names for it. A
+fault that no test sees, without a written reason, is an error; so is one whose edit no longer
+fits the sources. First the same tests run without a fault: a test that is red anyhow sees none.
 
-    python tools/mutants.py [M-33 ...]
+    python tools/mutants.py [M-33 CM-02 ...]
 """
 
 import argparse
@@ -29,7 +30,7 @@ from tools import trace
 TABLE: Final = trace.ROOT / "tools" / "mutants.toml"
 CATALOGUE: Final = trace.ROOT / trace.CATALOGUES / "dtr-test-ideas.md"
 PATIENCE: Final = 300  # seconds for the tests of one mutant
-_ROW: Final = re.compile(r"- (M-\d\d) (.*)")
+_ROW: Final = re.compile(r"- (C?M-\d\d) (.*)")
 _CASE: Final = re.compile(r"T-\d{3}")
 
 
@@ -107,7 +108,16 @@ def choose_tests(mutant: Mutant, covering: Mapping[str, Sequence[str]]) -> list[
     return list(dict.fromkeys([*chosen, *mutant.tests]))
 
 
-def run(mutant: Mutant, covering: Mapping[str, Sequence[str]]) -> str:
+def is_sound(mutants: Sequence[Mutant], covering: Mapping[str, Sequence[str]]) -> bool:
+    """Are all the tests of these faults green without any?"""
+    tests = {test: None for each in mutants for test in choose_tests(each, covering)}
+    none = Mutant(id="none", text="", cases=(), edits=(), reason=None, tests=tuple(tests))
+    return run(none, covering, patience=10 * PATIENCE) == "survived"
+
+
+def run(
+    mutant: Mutant, covering: Mapping[str, Sequence[str]], *, patience: float = PATIENCE
+) -> str:
     """What became of it: `caught`, `survived`, `no test`, or `slow`."""
     tests = choose_tests(mutant, covering)
     if not tests:
@@ -127,7 +137,7 @@ def run(mutant: Mutant, covering: Mapping[str, Sequence[str]]) -> str:
         try:
             done = subprocess.run(  # our own tests
                 command, cwd=trace.ROOT, env=environment, capture_output=True, text=True,
-                timeout=PATIENCE, check=False,
+                timeout=patience, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "slow"
@@ -147,8 +157,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
     covering = trace.read_tests()
-    bad = 0
     runnable = [mutant for mutant in mutants if mutant.edits]
+    if not is_sound(runnable, covering):
+        print("a test of these faults is red without any: make test", file=sys.stderr)
+        return 1
+    bad = 0
     with ThreadPoolExecutor(asked.jobs) as pool:
         for mutant, result in zip(
             runnable, pool.map(lambda each: run(each, covering), runnable), strict=True
@@ -156,10 +169,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             excused = result != "caught" and mutant.reason is not None
             bad += result != "caught" and not excused
             note = f" ({mutant.reason})" if excused else ""
-            print(f"{mutant.id} {result:9} {mutant.text}{note}", flush=True)
+            print(f"{mutant.id:5} {result:9} {mutant.text}{note}", flush=True)
     for mutant in mutants:
         if not mutant.edits:
-            print(f"{mutant.id} not built {mutant.text} ({mutant.reason})")
+            print(f"{mutant.id:5} not built {mutant.text} ({mutant.reason})")
     print(f"{len(runnable)} built, {bad} not seen")
     return 1 if bad else 0
 

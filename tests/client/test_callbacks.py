@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from abeyance.client import Callbacks, SealingKey, Token
+from abeyance.client import Callbacks, Progress, SealingKey, Token
 from abeyance.client.callbacks import MAX_BODY
 from abeyance.wire.secret import Secret
-from tests.client.fakes import CODE, Handle, Kit, deferred, error, granted
+from tests.client.fakes import ACCESS_TOKEN, CODE, Handle, Kit, deferred, error, granted
 from tests.covers import covers
 
 PENDING = "authorization_pending"
@@ -66,7 +66,10 @@ def test_a_callback_with_the_right_token_brings_a_poll_and_the_poll_the_outcome(
     kit.time.pass_(1)
     forged = body(access_token="forged", error="access_denied", unknown=1)
     assert callbacks.take(bearer(token), forged) == 204
-    assert isinstance(handle.poll(), Token)
+    granted_ = handle.poll()
+    assert isinstance(granted_, Token)
+    assert granted_.access_token.reveal() == ACCESS_TOKEN, "what the poll brought, not the callback"
+    assert len(kit.server.polls) == 2
 
 
 @covers("DTR-CB-05", "T-241", "SEC-SSRF-71", "DTR-CB-09", "T-242")
@@ -122,8 +125,8 @@ def test_however_many_come_there_is_one_poll_an_interval(kit: Kit) -> None:
     for _ in range(50):
         kit.time.pass_(0.5)
         assert callbacks.take(bearer(token), body()) == 204
-        handle.poll()
-    assert len(kit.server.polls) <= 2 * 25 / 5, "one by the pace, one by a callback"
+        assert isinstance(handle.poll(), Progress), "however often it is said"
+    assert 25 / 5 <= len(kit.server.polls) <= 2 * 25 / 5, "one by the pace, one by a callback"
 
 
 @covers("T-243")

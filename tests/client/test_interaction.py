@@ -1,5 +1,7 @@
 """Where somebody must act first: which addresses are shown, and which never (SEC-SSRF-72)."""
 
+import logging
+
 import pytest
 
 from abeyance.client import Progress
@@ -48,6 +50,7 @@ def test_the_address_is_told_with_the_progress_and_does_not_show_itself(kit: Kit
         "https://as.test.evil.test/x",
         "//as.test/interact/x",
         "https://as.test/interact/\u202ex",
+        "https://as.test/interact/x#fragment",
         "https://as.test/a b",
         "file:///etc/passwd",
         "",
@@ -63,6 +66,20 @@ def test_an_address_that_is_not_the_servers_own_is_never_shown(kit: Kit, uri: ob
     handle.wait(seen.append)
     assert Waiting.INTERACTION_REQUIRED in {each.state for each in seen}
     assert all(each.interaction_uri is None for each in seen)
+
+
+@covers("T-247", "DTR-IURI-04")
+@pytest.mark.parametrize("uri", [URI, "https://evil.test/interact/planted-interaction-secret"])
+def test_an_address_is_neither_fetched_nor_logged(
+    kit: Kit, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = kit.defer()
+    kit.server.says(answer(required(uri)), granted())
+    with caplog.at_level(logging.DEBUG):
+        handle.wait()
+    assert not [seen for seen in kit.server.seen if "interact" in seen.path]
+    assert {seen.host for seen in kit.server.seen} == {"as.test"}
+    assert "planted-interaction-secret" not in caplog.text
 
 
 @covers("EXT-INTERACT-13", "SEC-SSRF-72")

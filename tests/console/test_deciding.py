@@ -429,7 +429,7 @@ async def test_news_come_when_the_list_changes(rita: Tab) -> None:
     await asyncio.sleep(0.1)
     assert not waiting.done()
     code = await rita.served.s1.defer()
-    news = (await asyncio.wait_for(waiting, 5)).json
+    news = (await asyncio.wait_for(waiting, 30)).json
     assert news["count"] == "1"
     assert news["seen"] != seen["seen"]
     path = await request_path(rita.served, code)
@@ -437,7 +437,7 @@ async def test_news_come_when_the_list_changes(rita: Tab) -> None:
     await asyncio.sleep(0.1)
     assert not one.done()
     await rita.served.deny(code)
-    closed = (await asyncio.wait_for(one, 5)).json
+    closed = (await asyncio.wait_for(one, 30)).json
     assert closed == {"signed_in": True, "version": "2", "decidable": False}
 
 
@@ -447,5 +447,5 @@ async def test_nobody_waits_for_a_browser_that_has_gone(rita: Tab) -> None:
     waiting = asyncio.ensure_future(rita.ask(f"/console/live?seen={seen}", gone=gone))
     await asyncio.sleep(0.1)
     gone.set()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 15)
     assert rita.served.house.waiters._waiting == 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from abeyance.outbound.caller import Outside
 from tests.console.house import PageSeen
 from tests.people.house import CONFIG, Flow, Public, open_people, public, web
 from tests.served import Answer, Caller, Served
@@ -40,12 +41,14 @@ async def open_devices(
     on: str = "true",
     clients: str = CLIENTS,
     server: str = "",
+    outside: Outside | None = None,
 ) -> AsyncIterator[Served]:
     async with open_people(
         folder,
         config=CONFIG.replace("[server]\n", f"[server]\n{server}\n") + clients,
         extra=f"device_authorization = {on}\n{extra}",
         issuer=issuer,
+        outside=outside,
     ) as served:
         yield served
 

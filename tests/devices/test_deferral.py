@@ -1,12 +1,24 @@
 """Deferral over the device grant: the code is handed over, in every ending (T-043 to T-048)."""
 
+import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from abeyance.pending.choosing import Choice
 from tests.covers import covers
-from tests.devices.house import Device, Viewer, approved, box, deferred, open_devices, tv
+from tests.devices.house import (
+    CLIENTS,
+    Device,
+    Viewer,
+    approved,
+    box,
+    deferred,
+    open_devices,
+    tv,
+)
+from tests.outside import Network
 from tests.served import Served
 
 
@@ -193,3 +205,28 @@ async def test_a_notification_token_is_checked_at_both_endpoints(served: Served)
     assert (
         "deferral_code" in (await device.poll(defer=True, client_notification_token="n" * 22)).json
     )
+
+
+@covers("DEV-DTR-08", "DTR-CB-02")
+async def test_the_notification_token_of_the_deferring_poll_is_the_one_that_counts(
+    tmp_path: Path,
+) -> None:
+    network = Network()
+    called = CLIENTS.replace(
+        'id = "tv"', 'id = "tv"\ndeferred_client_notification_endpoint = "https://tv.example/n"', 1
+    )
+    async with open_devices(tmp_path, clients=called, outside=network) as served:
+        device = await tv(served).begin(scope="read")
+        early = await device.poll(defer=True, client_notification_token="early-" + "n" * 22)
+        assert early.error == "authorization_pending"
+        await Viewer(served).agree(device.code)
+        told = await device.poll(defer=True, client_notification_token="right-" + "n" * 22)
+        again = await device.client.poll(told.code, client_notification_token="late-" + "n" * 22)
+        assert again.error == "authorization_pending"
+        served.clock.move(6)
+        await served.approve(told.code)
+        async with asyncio.timeout(30):
+            while not network.posts:  # noqa: ASYNC110  # the network tells nobody
+                await asyncio.sleep(0.001)
+        [post] = network.posts
+        assert post.headers["Authorization"] == "Bearer right-" + "n" * 22

@@ -308,7 +308,7 @@ async def test_a_trusted_issuers_token_brings_a_person_and_no_scope(
         assert is_refused(await ask(Idp(served).assertion(**changes)), "invalid_request")
 
 
-@covers("OAUTH-TX-11", "OAUTH-DEFER-09", "OAUTH-TX-12")
+@covers("OAUTH-TX-11", "OAUTH-DEFER-09", "OAUTH-TX-12", "T-202")
 @pytest.mark.parametrize("end", ["token", "grant", "consent", "person", "client"])
 async def test_what_ends_the_subject_token_ends_what_was_derived(
     served: Served, gateway: Agent, end: str

@@ -225,7 +225,7 @@ async def test_a_credential_that_is_shown_again_is_worth_what_the_table_says(
     assert (await shown.client.poll(first.code)).error == expected[end], "as if nothing came after"
 
 
-@covers("EXT-STALE-03", "EXT-IDJAG-04", "OAUTH-TX-12", "T-026", "T-032", "T-038")
+@covers("EXT-STALE-03", "EXT-IDJAG-04", "OAUTH-TX-12", "T-026", "T-032", "T-038", "T-202")
 @each_grant
 async def test_a_credential_that_runs_out_meanwhile_does_not_end_the_wait(
     served: Served, row: Row

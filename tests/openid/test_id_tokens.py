@@ -143,9 +143,11 @@ async def test_what_ends_badly_ends_without_an_id_token(
             assert (await flow.client.revoke(deferral)).status == 200
         case _:
             served.clock.move(3601)
-    answer = await flow.client.poll(deferral)
-    assert answer.error in {"access_denied", "expired_token"}
-    assert "id_token" not in answer.json
+    said = "expired_token" if end == "expired" else "access_denied"
+    for _ in range(2):
+        answer = await flow.client.poll(deferral)
+        assert answer.error == said
+        assert "id_token" not in answer.json
     assert (await flow.redeem(code)).error == "invalid_grant"
 
 

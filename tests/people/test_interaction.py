@@ -13,7 +13,7 @@ from abeyance.pending.interaction import Interaction
 from tests.console.house import PASSWORD, Form, PageSeen, Tab
 from tests.covers import covers
 from tests.people.house import Flow, web
-from tests.served import Answer, Caller, Served
+from tests.served import Answer, Caller, Served, check_not_stored
 
 ISSUER = "https://as.example"
 
@@ -80,6 +80,25 @@ async def test_the_address_is_of_its_own_secret_and_the_same_each_time(
     assert other != code
 
 
+@covers("T-215", "SEC-TOK-29", "DTR-IURI-01", "T-211")
+async def test_a_forged_host_does_not_change_where_the_person_is_sent(
+    served: Served, flow: Flow
+) -> None:
+    forged = [
+        ("host", "evil.example"), ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"), ("forwarded", "host=evil.example;proto=http"),
+        ("origin", "https://evil.example"),
+    ]  # fmt: skip
+    robot = web(served, "robot")
+    form = [
+        ("grant_type", "client_credentials"), ("scope", "sure"), ("completion_mode", "deferred"),
+    ]  # fmt: skip
+    answer = await robot.post("/token", form, headers=forged)
+    assert answer.error == "interaction_required"
+    assert str(answer.json["interaction_uri"]).startswith("https://as.example/interact/")
+    check_not_stored(answer)
+
+
 @covers("DTR-IURI-02", "T-084", "EXT-INTERACT-04", "SEC-UI-14", "SEC-UI-22")
 async def test_opening_the_address_changes_nothing(served: Served, flow: Flow) -> None:
     code, path = await deferred(flow)
@@ -126,8 +145,12 @@ async def test_guessed_foreign_and_past_addresses_are_one_page(served: Served, f
     vic = Flow(web(served), "vic")
     _, theirs = await deferred(vic, "ident")
     pages = []
-    swapped = segment[:-1] + ("A" if segment[-1] != "A" else "B")
-    for tried in ("A" * 70, swapped, "B" + segment[1:], code, theirs.split("/")[-1], segment[:-4]):
+
+    def other(character: str) -> str:
+        return "A" if character != "A" else "B"
+
+    last, first = segment[:-1] + other(segment[-1]), other(segment[0]) + segment[1:]
+    for tried in ("A" * 70, last, first, code, theirs.split("/")[-1], segment[:-4]):
         page = await flow.tab.get(f"/interact/{tried}")
         assert page.status == 404
         pages.append(page.html)

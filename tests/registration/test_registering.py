@@ -197,6 +197,7 @@ async def test_what_cannot_be_registered_is_refused_and_nothing_is_fetched(
     assert desk.network.posts == []
 
 
+@covers("OAUTH-HTTP-04")
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
@@ -385,7 +386,7 @@ async def test_tokens_of_registration_rest_as_digests(desk: Desk, tmp_path: Path
         assert INITIAL.encode() not in content
 
 
-@covers("OAUTH-CAUTH-26")
+@covers("OAUTH-CAUTH-26", "OAUTH-CAUTH-16")
 async def test_a_client_signs_with_keys_that_it_publishes_and_changes(desk: Desk) -> None:
     keys, uri = [make_key(), make_key()], "https://app.example.com/jwks"
     told = (await desk.register(token_endpoint_auth_method="private_key_jwt", jwks_uri=uri)).json

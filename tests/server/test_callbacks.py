@@ -104,6 +104,28 @@ async def test_the_client_hears_that_it_has_ended_and_nothing_else(
         assert (await served.s1.poll(code)).json.get("error") == expected[end]
 
 
+@covers("T-142", "DTR-INIT-03", "SEC-TOK-07")
+async def test_a_poll_does_not_change_the_token_that_a_callback_brings(tmp_path: Path) -> None:
+    async with world(tmp_path) as (served, network):
+        code = await deferred(served, client_notification_token=TOKEN)
+        other = await served.s1.poll(code, client_notification_token="another-" + "n" * 22)
+        assert other.error == "authorization_pending"
+        await served.approve(code)
+        await settle(lambda: bool(network.posts))
+        assert network.posts[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@covers("T-072", "DTR-RD-19")
+@pytest.mark.parametrize("asked", [{"scope": "now"}, {"scope": "read", "defer": False}])
+async def test_a_token_that_no_callback_will_need_is_not_kept(
+    tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    async with world(tmp_path) as (served, _):
+        await served.s1.ask(client_notification_token=TOKEN, **asked)
+        assert sealed(tmp_path) == 0
+        assert TOKEN.encode() not in (tmp_path / "abeyance.db-wal").read_bytes()
+
+
 @covers("DTR-CB-02", "T-175")
 async def test_without_a_token_there_is_no_authorization_field(tmp_path: Path) -> None:
     async with world(tmp_path) as (served, network):

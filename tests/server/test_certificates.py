@@ -158,7 +158,7 @@ async def test_a_self_made_certificate_is_known_by_its_key_alone(served: Served)
         assert is_refused(await caller(served, "t2", made).ask(scope="now"))
 
 
-@covers("T-133", "DTR-BIND-01", "DTR-POLL-04", "DTR-INV-03", "OAUTH-MTLS-03")
+@covers("T-133", "DTR-BIND-01", "DTR-POLL-04", "DTR-INV-03", "DTR-RD-04", "OAUTH-MTLS-03")
 async def test_a_poll_shows_the_certificate_of_the_first_request(served: Served) -> None:
     agent = WithBoth(served, "t3", fields=tuple(field(MINE)))
     code = await agent.defer()

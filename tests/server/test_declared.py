@@ -144,7 +144,7 @@ async def test_a_start_overtakes_nobody_who_disables_just_then(
     assert (person.name[:4], person.enabled) == ("New ", False)
 
 
-@covers("SEC-UI-25", "EXT-DECIDE-03", "T-197")
+@covers("SEC-UI-25", "EXT-DECIDE-03")
 async def test_a_reviewer_who_left_the_file_decides_nothing(tmp_path: Path) -> None:
     async with serve(tmp_path) as before:
         code = await before.s1.defer()
@@ -182,7 +182,7 @@ async def test_the_first_administrator_gets_a_link_that_dies_unused(tmp_path: Pa
         assert "welcome" not in repr(link)
 
 
-@covers("EXT-STALE-03", "T-202")
+@covers("EXT-STALE-03")
 async def test_credentials_that_ran_out_meanwhile_do_not_end_the_wait(tmp_path: Path) -> None:
     async with serve(tmp_path) as served:
         code = await served.c2.defer()

@@ -110,6 +110,9 @@ async def test_codes_are_long_unique_and_mean_nothing(served: Served) -> None:
 
 @covers("T-067", "T-068", "DTR-INIT-01", "DTR-INIT-06")
 async def test_a_request_that_is_wrong_gets_the_grants_error_and_no_code(served: Served) -> None:
+    refresh = [("grant_type", names.GRANT_REFRESH_TOKEN), ("refresh_token", "x")]
+    foreign = await served.s1.post("/token", [*refresh, ("completion_mode", "deferred")])
+    assert (foreign.status, foreign.error) == (400, "unauthorized_client")
     assert (await served.s1.ask(scope="unknown")).error == "invalid_scope"
     assert (await served.s1.ask(scope="read", resource="https://other")).error == "invalid_target"
     form = [("grant_type", "client_credentials"), ("completion_mode", "deferred")]

@@ -1,10 +1,12 @@
 """Limits: what slows a caller down, and whom it leaves alone (security catalogue 7)."""
 
+from pathlib import Path
+
 from tests.covers import covers
 from tests.served import Served
 
 
-@covers("OAUTH-CAUTH-11", "T-219", "DTR-SEC-06", "SEC-TOK-26", "OAUTH-DEFER-08", "OAUTH-HTTP-07")
+@covers("OAUTH-CAUTH-11", "T-219", "DTR-SEC-06", "OAUTH-HTTP-07")
 async def test_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(
     served: Served,
 ) -> None:
@@ -18,12 +20,18 @@ async def test_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(
     assert (await served.post("/token", wrong)).status == 401
 
 
-@covers("T-219", "OAUTH-DEFER-08", "EXT-NOTE-09")
-async def test_pending_and_unknown_codes_are_no_failures(served: Served) -> None:
-    code = await served.s1.defer()
+@covers("T-219", "OAUTH-DEFER-08", "SEC-TOK-26", "EXT-NOTE-09")
+async def test_pending_and_unknown_codes_are_no_failures_and_write_nothing(
+    served: Served, tmp_path: Path
+) -> None:
+    code, log = await served.s1.defer(), tmp_path / "abeyance.db-wal"
+    written = log.read_bytes()
+    errors = set()
     for _ in range(12):
-        await served.s1.poll(code)
-        await served.s1.poll("A" * 64)
+        errors.add((await served.s1.poll(code)).error)
+        errors.add((await served.s1.poll("A" * 64)).error)
+    assert errors == {"authorization_pending", "slow_down", "invalid_grant"}
+    assert log.read_bytes() == written
     assert (await served.s1.ask(scope="now")).status == 200
     failures = served.house.counters.authentication_failures
     assert failures._value.get() == 0

@@ -94,7 +94,28 @@ async def test_an_approval_that_has_run_out_gives_no_token(served: Served) -> No
         assert (await served.s1.poll(code)).error == "access_denied"
 
 
-@covers("T-145", "T-146", "T-147", "DTR-RD-09", "SEC-TOK-27", "OAUTH-CLI-07", "T-201")
+@covers("T-146", "T-147", "DTR-RD-09", "DTR-INV-01")
+async def test_what_grew_meanwhile_does_not_grow_what_was_asked(tmp_path: Path) -> None:
+    async with serve(tmp_path) as before:
+        code = await before.s1.defer(scope="read")
+        await before.approve(code)
+    s1 = 'scope = ["now", "never", "read", "write", "brief"]\nresources = ["https://rs.example"]'
+    assert CONFIG.count(s1) == 2
+    more = (
+        'default_scope = ["read", "write"]\n'
+        'resources = ["https://rs.example", "https://rs2.example"]'
+    )
+    wider = CONFIG.replace(s1, s1.partition("\n")[0] + "\n" + more, 1).replace(
+        'approval_lifetime = "30m"', 'approval_lifetime = "8h"'
+    )
+    async with serve(tmp_path, config=wider, extra='[lifetimes]\naccess_token = "1h"') as after:
+        token = await after.s1.poll(code)
+        assert (token.json["scope"], token.json["expires_in"]) == ("read", 1_800), "as was approved"
+        claims = token.claims()
+        assert (claims["aud"], claims["exp"] - claims["iat"]) == ("https://rs.example", 1_800)
+
+
+@covers("T-145", "T-147", "DTR-RD-09", "SEC-TOK-27", "OAUTH-CLI-07", "T-201")
 async def test_a_registration_that_shrank_meanwhile_gives_no_token(tmp_path: Path) -> None:
     async with serve(tmp_path) as before:
         shrunk, kept = await before.s1.defer(scope="write"), await before.s1.defer(scope="read")
@@ -105,8 +126,7 @@ async def test_a_registration_that_shrank_meanwhile_gives_no_token(tmp_path: Pat
     smaller = CONFIG.replace(s1, s1.replace(', "write"', "") + '\ndefault_scope = ["read", "now"]')
     async with serve(tmp_path, config=smaller) as after:
         assert (await after.s1.poll(shrunk)).error == "access_denied"
-        token = await after.s1.poll(kept)
-        assert token.json["scope"] == "read"
+        assert (await after.s1.poll(kept)).json["scope"] == "read"
     async with serve(tmp_path) as again:
         assert (await again.s1.poll(shrunk)).error == "access_denied"
 

@@ -18,7 +18,7 @@ from abeyance.pending.quota import Quota
 from abeyance.pending.states import Event
 from abeyance.pending.votes import Verdict
 from tests.covers import covers
-from tests.served import PAYMENT, Answer, Served
+from tests.served import PAYMENT, Answer, Served, check_not_stored
 
 Act = Callable[[], Awaitable[Any]]
 
@@ -117,6 +117,17 @@ async def test_cancelling_against_approving_ends_in_no_token(served: Served) -> 
         assert (await served.s1.poll(code)).error == "access_denied"
 
 
+@covers("T-161", "DTR-CANC-06")
+async def test_two_cancellations_at_once_are_one_transition(served: Served) -> None:
+    code = await served.s1.defer()
+    late, first = await overtake(
+        served, Event.CANCEL, lambda: served.s1.revoke(code), lambda: served.s1.revoke(code)
+    )
+    assert (first.status, first.body) == (late.status, late.body) == (200, b"{}")
+    events = await served.house.store.find_events(await served.key_of(code))
+    assert [each.event for each in events] == ["opened", "cancelled"]
+
+
 @covers("T-157", "SEC-RACE-06")
 async def test_of_two_reviewers_the_second_is_told(served: Served) -> None:
     code = await served.s1.defer()
@@ -188,7 +199,7 @@ async def test_a_lost_success_is_not_given_twice(served: Served) -> None:
     assert "redeemed" in [each.event for each in events]
 
 
-@covers("T-167", "T-164", "OAUTH-REVO-06", "T-195", "OAUTH-HTTP-07", "SEC-STORE-11")
+@covers("T-167", "T-164", "T-211", "OAUTH-REVO-06", "T-195", "OAUTH-HTTP-07", "SEC-STORE-11")
 async def test_a_store_that_is_away_changes_nothing(served: Served) -> None:
     from abeyance.store.ports import StoreAway
 
@@ -208,6 +219,7 @@ async def test_a_store_that_is_away_changes_nothing(served: Served) -> None:
     ]
     for answer in answers:
         assert (answer.status, answer.error) == (503, "temporarily_unavailable")
+        check_not_stored(answer)
         assert answer.header("retry-after") == "5"
     served.answers.clear()  # 503 is what this test is about
     served.house.store.apply = apply  # type: ignore[method-assign]

@@ -245,7 +245,7 @@ async def test_it_counts_only_while_its_approver_could_still_give_it(
     assert (await served.s1.ask()).status != 200
 
 
-@covers("EXT-QUEUE-06", "EXT-META-05", "T-258")
+@covers("EXT-QUEUE-06")
 async def test_a_refusal_is_not_remembered_as_a_yes(remembering: Served) -> None:
     served = remembering
     code = await served.s1.defer()

@@ -8,12 +8,12 @@ import pytest
 from abeyance.proofs.client_assertion import make_assertion
 from abeyance.wire import names
 from tests.covers import covers
-from tests.served import CONFIG, ISSUER, Answer, Served, serve
+from tests.served import CONFIG, ISSUER, Answer, Caller, Served, check_not_stored, serve
 
 ENDPOINTS = ["/token", "/revoke"]
 
 
-@covers("T-211", "T-212", "DTR-ERR-01", "OAUTH-HTTP-05", "OAUTH-DEC-15")
+@covers("T-211", "DTR-ERR-01", "OAUTH-HTTP-05", "OAUTH-DEC-15")
 async def test_no_answer_may_be_stored(served: Served) -> None:
     code, other = await served.c1.defer(), await served.c1.defer()
     answers = [
@@ -29,14 +29,44 @@ async def test_no_answer_may_be_stored(served: Served) -> None:
     ]
     await served.approve(code)
     answers.append(await served.c1.poll(code))
+    brief = await served.c1.defer(scope="brief")
+    served.clock.move(60)
+    answers.append(await served.c1.poll(brief))
+    wrong = [("client_id", "s1"), ("client_secret", "x" * 40)]
+    answers += [await served.post("/token", wrong) for _ in range(7)]
     assert {each.error for each in answers if each.status != 200} == {
         "authorization_pending", "slow_down", "invalid_dpop_proof", "invalid_grant",
-        "invalid_request", "invalid_client", "access_denied",
+        "invalid_request", "invalid_client", "access_denied", "expired_token",
+        "temporarily_unavailable",
     }  # fmt: skip
+    assert {each.status for each in answers} == {200, 400, 401, 429}
     for answer in answers:
-        assert answer.header("cache-control") == "no-store"
-        assert answer.header("pragma") == "no-cache"
-        assert answer.header("etag") is None
+        check_not_stored(answer)
+
+
+class CachingProxy:
+    """Keeps what it is not forbidden to keep, and answers from that (RFC 9111 section 3)."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._kept: dict[str, Answer] = {}
+
+    async def poll(self, code: str) -> Answer:
+        if code not in self._kept:
+            answer = await self._caller.poll(code)
+            if answer.header("cache-control") == "no-store":
+                return answer
+            self._kept[code] = answer
+        return self._kept[code]
+
+
+@covers("T-212", "DTR-ERR-01")
+async def test_a_proxy_that_caches_hides_no_decision(served: Served) -> None:
+    code, proxy = await served.s1.defer(), CachingProxy(served.s1)
+    assert (await proxy.poll(code)).error == "authorization_pending"
+    await served.approve(code)
+    assert (await proxy.poll(code)).status == 200
+    assert (await proxy.poll(code)).error == "invalid_grant"
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)

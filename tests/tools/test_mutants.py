@@ -6,7 +6,7 @@ import pytest
 
 from tests.covers import covers
 from tools import mutants, trace
-from tools.mutants import Mutant
+from tools.mutants import Edit, Mutant
 
 ALL = mutants.read_mutants()
 COVERING = trace.read_tests()
@@ -20,6 +20,7 @@ COVERING = trace.read_tests()
     "M-49", "M-50", "M-51", "M-52", "M-53", "M-54", "M-55", "M-56", "M-57", "M-58", "M-59", "M-60",
     "M-61", "M-62", "M-63", "M-64", "M-65", "M-66", "M-67", "M-68", "M-69", "M-70", "M-71", "M-72",
     "M-73", "M-74", "M-75", "M-76", "M-77", "M-78",
+    "CM-01", "CM-02", "CM-03", "CM-04", "CM-05", "CM-06", "CM-07", "CM-08", "CM-09", "CM-10",
 )  # fmt: skip
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.id)
 def test_every_fault_fits_the_sources_and_has_tests_that_should_see_it(mutant: Mutant) -> None:
@@ -42,3 +43,13 @@ def test_table_and_catalogue_speak_of_the_same(tmp_path: Path) -> None:
     table.write_text('[M-99]\nreason = "none"\n')
     with pytest.raises(ValueError, match="M-01"):
         mutants.read_mutants(table)
+
+
+@pytest.mark.parametrize(("line", "sound"), [("assert True", True), ("assert False", False)])
+def test_a_test_that_is_red_without_a_fault_is_no_evidence(
+    tmp_path: Path, line: str, sound: bool
+) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(f"def test_it():\n    {line}\n")
+    fault = Mutant("M-99", "", (), (Edit("x.py", "a", "b"),), None, (str(file),))
+    assert mutants.is_sound([fault], {}) is sound

@@ -1,7 +1,6 @@
 """What is told once, and who waits for a change."""
 
 import asyncio
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -36,7 +35,7 @@ async def wait_for(waiters: Waiters, count: int) -> None:
 
 async def test_a_ring_wakes_everybody_who_waits() -> None:
     waiters = Waiters()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         tasks = [group.create_task(waiters.wait(60)) for _ in range(20)]
         await wait_for(waiters, 20)
         waiters.ring()
@@ -50,9 +49,8 @@ async def test_a_ring_is_for_those_who_wait_now_and_not_for_later() -> None:
 
 
 async def test_each_wait_is_bounded() -> None:
-    started = time.perf_counter()
-    assert not await Waiters().wait(0.02)
-    assert 0.015 < time.perf_counter() - started < 1
+    async with asyncio.timeout(30):
+        assert not await Waiters().wait(0.02)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
@@ -90,9 +88,8 @@ async def test_too_many_waiters_are_sent_away_at_once() -> None:
     waiters = Waiters(capacity=2)
     tasks = [asyncio.create_task(waiters.wait(60)) for _ in range(2)]
     await wait_for(waiters, 2)
-    started = time.perf_counter()
-    assert not await waiters.wait(60)
-    assert time.perf_counter() - started < 1
+    async with asyncio.timeout(30):
+        assert not await waiters.wait(3_600)
     waiters.ring()
     assert await asyncio.gather(*tasks) == [True, True]
 

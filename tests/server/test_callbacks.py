@@ -76,7 +76,10 @@ async def deferred(served: Served, **more: Any) -> str:
     return code
 
 
-@covers("DTR-CB-01", "DTR-CB-02", "DTR-CB-07", "T-173", "T-175", "T-184", "T-185", "DTR-INIT-03")
+@covers(
+    "DTR-CB-01", "DTR-CB-02", "DTR-CB-07", "T-173", "T-175", "T-184", "T-185", "DTR-INIT-03",
+    "SEC-STORE-03",
+)  # fmt: skip
 @pytest.mark.parametrize("end", ["approve", "deny", "operator"])
 async def test_the_client_hears_that_it_has_ended_and_nothing_else(
     tmp_path: Path, end: str

@@ -238,7 +238,9 @@ async def test_a_type_that_the_client_may_not_use_is_refused(served: Served) -> 
 
 
 @covers("SEC-TOK-30")
-@pytest.mark.parametrize("bait", ["' OR 1=1--", "{{7*7}}", "${jndi:ldap://x}", "%s%n", "$(id)"])
+@pytest.mark.parametrize(
+    "bait", ["' OR 1=1--", "{{7*7}}", "${jndi:ldap://x}", "%s%n", "$(id)", "../../etc/passwd"]
+)
 async def test_bait_for_interpreters_is_an_ordinary_error(served: Served, bait: str) -> None:
     for name in ("scope", "resource", "authorization_details", "completion_mode", "audience"):
         form = {"grant_type": "client_credentials", "scope": "read", name: bait}

@@ -20,7 +20,7 @@ async def test_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(
     assert (await served.post("/token", wrong)).status == 401
 
 
-@covers("T-219", "OAUTH-DEFER-08", "SEC-TOK-26", "EXT-NOTE-09")
+@covers("T-219", "OAUTH-DEFER-08", "SEC-TOK-26", "SEC-DOS-13", "EXT-NOTE-09")
 async def test_pending_and_unknown_codes_are_no_failures_and_write_nothing(
     served: Served, tmp_path: Path
 ) -> None:

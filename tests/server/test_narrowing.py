@@ -1,12 +1,17 @@
 """Less, never more: what a decision may change (test plan section H; EXT-NARROW, EXT-BOUND)."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from abeyance.acts.decide import NotCounted, Obstacle, Vote, decide, review
+from abeyance.parties.client import ClientId
 from abeyance.pending.choosing import Choice
 from abeyance.pending.votes import Verdict
+from abeyance.wire import names
 from tests.covers import covers
 from tests.served import CONFIG, EXPORT, PAYMENT, Served, serve
 
@@ -92,6 +97,27 @@ async def test_an_approval_that_has_run_out_gives_no_token(served: Served) -> No
     served.clock.move(300)
     for _ in range(2):
         assert (await served.s1.poll(code)).error == "access_denied"
+
+
+@covers("SEC-TOK-27", "DTR-RD-17")
+@pytest.mark.parametrize(
+    ("lost", "error"),
+    [(names.GRANT_CLIENT_CREDENTIALS, "access_denied"), (names.GRANT_DEFERRED, None)],
+)
+async def test_the_originating_grant_is_still_needed_and_the_deferred_one_is_not(
+    served: Served, lost: str, error: str | None
+) -> None:
+    client = await served.house.store.find_client(ClientId("s1"))
+    assert client is not None
+    await served.house.store.put_client(
+        replace(client, grant_types=client.grant_types | {names.GRANT_DEFERRED})
+    )
+    code = await served.s1.defer()
+    await served.approve(code)
+    await served.house.store.put_client(replace(client, grant_types=client.grant_types - {lost}))
+    answer = await served.s1.poll(code)
+    assert answer.json.get("error") == error
+    await served.house.store.put_client(client)
 
 
 @covers("T-146", "T-147", "DTR-RD-09", "DTR-INV-01")

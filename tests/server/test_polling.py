@@ -413,6 +413,7 @@ async def test_strays_on_a_poll_are_counted_and_change_nothing(served: Served) -
         "client_notification_token": "y" * 30,
         "requested_expiry": "1",
         "redirect_uri": "https://evil.example",
+        "foo": "bar",
         "code_verifier": "v" * 50,
         "requested_token_type": names.URN_ID_JAG,
     }

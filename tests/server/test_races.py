@@ -237,9 +237,10 @@ async def test_fifty_requests_at_the_limit_open_exactly_one(served: Served) -> N
     from abeyance.server.backchannel.token import token_endpoint
 
     served.app._endpoints = {**served.app._endpoints, "/token": token_endpoint(house)}
+    served.house.limits.creations._burst = 100
     for _ in range(2):
         await served.s1.defer()
-    answers = await asyncio.gather(*(served.s1.ask(scope="read") for _ in range(40)))
+    answers = await asyncio.gather(*(served.s1.ask(scope="read") for _ in range(50)))
     assert [each.error for each in answers].count("authorization_pending") == 1
     refused = [each for each in answers if each.error != "authorization_pending"]
     assert {(each.status, each.error) for each in refused} == {(429, "temporarily_unavailable")}

@@ -92,8 +92,7 @@ async def test_empty_lines_are_no_request(wire: Wire) -> None:
 
 
 @covers("SEC-DOS-03")
-async def test_two_thousand_slow_callers_end_together(wire: Wire) -> None:
-    # Of which two hundred are enough where descriptors are few.
+async def test_two_hundred_slow_callers_end_together(wire: Wire) -> None:
     peers = [await wire.peer(b"POST /token HT") for _ in range(200)]
     await wire.took(200 * 14)
     wire.pass_seconds(HEAD)

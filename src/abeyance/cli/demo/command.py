@@ -64,7 +64,8 @@ def _tell(told: Told) -> bool:
         story.tell(told)
     narrator.title("The end")
     if told.surprises:
-        narrator.say(f"{len(told.surprises)} things did not go as told.")
+        count = len(told.surprises)
+        narrator.say(f"{count} thing{'s' * (count > 1)} did not go as told.")
         return False
     narrator.say(
         "A transfer held and released; an identity checked, with two steps in between; an agent "

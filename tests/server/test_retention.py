@@ -1,6 +1,7 @@
 """Disposal as it happens in a server: on time, for all that a client sees, and until the end."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +12,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from abeyance.acts.retention import dispose_of_old
+from abeyance.acts.house import House
+from abeyance.acts.retention import dispose_in_turn, dispose_of_old
 from abeyance.pending.change import Change
 from abeyance.pending.states import Stage, stage_of
 from abeyance.server import disposing
@@ -23,7 +25,7 @@ from tests.admin.office import open_office, ops
 from tests.console.house import Tab
 from tests.covers import covers
 from tests.people.house import Flow, web
-from tests.served import Served, serve
+from tests.served import MovableClock, Served, serve
 
 DAY: Final = 86_400
 DETAILS: Final = 30 * DAY
@@ -256,3 +258,71 @@ async def test_only_administrators_are_told_that_there_was_something(tmp_path: P
             await tab.sign_in(name)
             assert (await tab.get(f"/console/requests/{place}")).status == status
             assert (await tab.get(f"/console/requests/{never}")).status == 404
+
+
+# --- processes that share a store
+
+
+def process(served: Served, clock: MovableClock) -> House:
+    """Another one over the same store; its own task of disposal does not run."""
+    return replace(served.house, us=os.urandom(16), clock=clock)
+
+
+@pytest.fixture
+async def processes(served: Served) -> tuple[House, House, MovableClock]:
+    """Two of them, whose common clock says that there is something to dispose of."""
+    await served.s1.defer()
+    clock = MovableClock()
+    clock.move(DAY + DETAILS)
+    return process(served, clock), process(served, clock), clock
+
+
+@covers("SEC-DOS-07")
+async def test_of_several_processes_one_disposes_in_each_hour(
+    processes: tuple[House, House, MovableClock],
+) -> None:
+    one, other, clock = processes
+    assert await dispose_in_turn(one) == {"details": 1}
+    clock.move(disposing.EVERY - 1)
+    assert await dispose_in_turn(other) is None
+    clock.move(1)
+    assert await dispose_in_turn(other) == {"request": 1}
+    assert await dispose_in_turn(one) is None
+
+
+async def test_whoever_dies_in_a_run_is_followed_after_minutes(
+    processes: tuple[House, House, MovableClock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other, clock = processes
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "dispose", _dies)
+        with pytest.raises(asyncio.CancelledError):
+            await dispose_in_turn(one)
+    clock.move(disposing.LOOK_EVERY - 1)
+    assert await dispose_in_turn(other) is None
+    clock.move(1)
+    assert await dispose_in_turn(other) == {"details": 1}
+
+
+async def test_whoever_sleeps_in_a_run_finds_another_at_it_and_stops(
+    processes: tuple[House, House, MovableClock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other, clock = processes
+    real, pages = SqlStore.dispose, list[object]()
+
+    async def sleeping(self: SqlStore, *args: Any, **more: Any) -> Any:
+        pages.append(more)
+        if len(pages) == 1:
+            clock.move(disposing.LOOK_EVERY)
+            assert await dispose_in_turn(other) == {"details": 1}
+            done.append(len(pages))
+        return await real(self, *args, **more)
+
+    done: list[int] = []
+    monkeypatch.setattr(SqlStore, "dispose", sleeping)
+    assert await dispose_in_turn(one) == {}
+    assert len(pages) == done[0], "its first page was its last"
+
+
+async def _dies(*_: Any, **__: Any) -> Any:
+    raise asyncio.CancelledError

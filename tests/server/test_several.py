@@ -1,25 +1,34 @@
 """Two servers over one database: who decides at one is heard at the other."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from abeyance.acts import dispose
+from abeyance.keys.rotating import lay_down
 from abeyance.parties.client import ClientId
 from abeyance.server.clock import SharedClock
+from abeyance.server.key_events import CHANGED
 from abeyance.store.postgres.store import PostgresStore
 from tests.covers import covers
+from tests.outside import Network
 from tests.postgres.databases import Database, Databases
 from tests.postgres.server import PostgresServer, find_programs
-from tests.served import Served, keeping_in, serve
+from tests.served import CONFIG, Served, keeping_in, serve
+from tests.server.test_callbacks import nothing_more
 from tests.server.test_held_polls import held
 
 Pair = tuple[Served, Served]
+CALLED_BACK: Final = CONFIG.replace(
+    'id = "s1"', 'id = "s1"\ndeferred_client_notification_endpoint = "https://cb.example/"', 1
+)
 
 
 @pytest.fixture
@@ -109,9 +118,7 @@ async def test_a_poll_that_was_earned_at_one_counts_at_the_other(pair: Pair) -> 
     assert (await there.s1.poll(code)).error == "authorization_pending"
     here.house.clocks.earn(digest)
     before = there.house.clocks.get(digest)
-    async with asyncio.timeout(10):
-        while there.house.clocks.get(digest) is before:  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.001)
+    await until(lambda: there.house.clocks.get(digest) is not before)
     assert (await there.s1.poll(code)).error == "authorization_pending"
     assert (await there.s1.poll(code)).error == "slow_down"
 
@@ -148,6 +155,60 @@ async def test_while_the_database_is_away_nothing_is_half_done_and_it_recovers_b
                     async with held(served.s1, other) as poll:
                         await served.approve(other)
                         assert (await poll).status == 200
+
+
+@covers("DTR-CB-03", "T-176")
+async def test_nobody_is_called_by_another_before_the_first_answer_is_known_to_be_out(
+    database: Database, tmp_path: Path
+) -> None:
+    network = Network()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(keeping_in(database.url))
+        serving = partial(serve, tmp_path, config=CALLED_BACK, outside=network)
+        here = await stack.enter_async_context(serving())
+        there = await stack.enter_async_context(serving(clock=here.clock))
+        code = await here.s1.defer()
+        await until(partial(there.house.answering.is_out, await here.key_of(code)))
+        await there.approve(code)
+        here.clock.move(1)
+        await until(lambda: len(network.posts) == 1)
+        here.house.answering.share = lambda _: None  # its word is lost, or the answer not out
+        late = await here.s1.defer()
+        here.house.answering.begin(await here.key_of(late))
+        await there.approve(late)
+        for _ in range(29):
+            here.clock.move(1)
+            await nothing_more()
+        assert len(network.posts) == 1
+        here.clock.move(1)
+        await until(lambda: len(network.posts) == 2)
+
+
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not so():  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.001)
+
+
+@covers("SEC-STORE-07")
+async def test_a_change_of_the_signing_key_stands_once_in_the_log(
+    database: Database, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(keeping_in(database.url))
+        here = await stack.enter_async_context(serve(tmp_path))
+        there = await stack.enter_async_context(serve(tmp_path, clock=here.clock))
+        now = here.clock.now()
+        lay_down(tmp_path / "keys", at=now + timedelta(seconds=30), alg="ES256", now=now)
+        for _ in range(7):
+            here.clock.move(5)
+            signed = [(await each.s1.ask(scope="now")).claims() for each in (here, there)]
+            assert len(signed) == 2
+    store = await PostgresStore.open(database.url)
+    events = [each for each in await store.list_security_events(99) if each.event == CHANGED]
+    await store.close()
+    assert len({each.detail for each in events}) == 2
+    assert len(events) == 2
 
 
 @pytest.fixture

@@ -297,7 +297,7 @@ class Twins:
 
 # What stays until somebody says otherwise, and what is of the store itself.
 STAYS: Final = {"client", "registration", "person", "consent"}
-OWN: Final = {"schema_version", "mark", "pulse", "disposal", "erasure"}
+OWN: Final = {"schema_version", "mark", "lease", "pulse", "disposal", "erasure"}
 # With the details of a request, or with what its home has left.
 WITH_ANOTHER: Final = {
     "request", "snapshot", "vote", "interaction", "concern", "sealed", "inbox", "repetition",

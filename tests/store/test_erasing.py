@@ -48,7 +48,8 @@ from tests.store.places import place_at
 WHO: Final = PersonId("zacharias")
 # Names of clients, digests and numbers only, or the store's own.
 NAMES_NOBODY: Final = {
-    "schema_version", "mark", "request", "pulse", "client", "code", "family", "refresh_token",
+    "schema_version", "mark", "lease", "pulse", "request", "client", "code", "family",
+    "refresh_token",
     "sealed", "call", "reservation", "repetition", "registration", "initial_token", "refusal",
     "derived", "disposal", "erasure", "assertion",
 }  # fmt: skip

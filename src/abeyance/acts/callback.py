@@ -120,7 +120,7 @@ def _too_early(house: House, held: Held, now: datetime) -> datetime | None:
     """Until when nobody may be called, since the first answer may not have been heard yet."""
     if now < held.opened_at + _BREATH:
         return held.opened_at + _BREATH
-    if held.key in house.answering and now < held.opened_at + _STUCK:
+    if now < held.opened_at + _STUCK and not house.answering.is_out(held.key):
         return now + _BREATH
     return None
 

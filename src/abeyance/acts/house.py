@@ -140,6 +140,7 @@ class House:
     nonces: Nonces
     clock: Clock
     random: Callable[[int], bytes]
+    us: bytes  # by which processes that share a store tell each other apart
     replay: ReplayMemory
     clocks: PollClocks
     limits: Limits

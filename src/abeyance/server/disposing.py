@@ -1,7 +1,8 @@
 """The task that disposes of what is old, for as long as the server runs.
 
-Soon after the start, since some servers never run for an hour; then once an hour. A run that
-fails is told once and counted, and the next comes all the same.
+Soon after the start, since some servers never run for an hour; then once an hour, by one of the
+processes that share a store (`acts/retention.py`). The others look every few minutes whether it
+still does. A run that fails is told once and counted, and the next comes all the same.
 """
 
 import asyncio
@@ -11,12 +12,13 @@ from typing import Final
 
 import structlog
 
+from abeyance.acts import retention
 from abeyance.acts.house import House
-from abeyance.acts.retention import dispose_of_old
 from abeyance.store.ports import StoreAway
 
 FIRST_AFTER: Final = 60.0  # seconds; the start has other things to do
-EVERY: Final = 3600.0
+EVERY: Final = retention.EVERY.total_seconds()
+LOOK_EVERY: Final = retention.LEASE.total_seconds()  # whether whoever does it is still there
 _JITTER: Final = 0.1  # of the time, so that servers that started together do not run together
 
 _log = structlog.get_logger("abeyance.retention")
@@ -41,7 +43,7 @@ async def _run_again_and_again(house: House) -> None:
         await _pass(house, wait)
         wait = EVERY
         try:
-            gone = await dispose_of_old(house)
+            gone = await retention.dispose_in_turn(house)
         except StoreAway as fault:
             house.counters.disposal_failures.inc()
             _log.warning("nothing was disposed of", problem=str(fault))
@@ -50,7 +52,9 @@ async def _run_again_and_again(house: House) -> None:
             house.counters.disposal_failures.inc()
             _log.exception("disposal has failed")
         else:
-            if gone:
+            if gone is None:
+                wait = LOOK_EVERY
+            elif gone:
                 _log.info("disposed of what is old", **gone)
 
 

@@ -9,6 +9,7 @@ from abeyance.server.clock import SharedClock, SystemClock
 from abeyance.server.settings import ConfigurationError, Settings
 from abeyance.store.ports import Store
 from abeyance.store.sqlite import SqliteStore
+from abeyance.volatile.answering import Answering
 from abeyance.volatile.clocks import PollClocks
 from abeyance.volatile.replay import LocalReplayMemory, ReplayMemory, SharedReplayMemory
 from abeyance.wire.secret import Secret
@@ -22,6 +23,7 @@ class Kept:
     clock: Clock
     clocks: PollClocks
     replay: ReplayMemory
+    answering: Answering
 
 
 @asynccontextmanager
@@ -31,21 +33,21 @@ async def open_store(settings: Settings, clock: Clock | None) -> AsyncIterator[K
     Raises `ConfigurationError`, `StoreInUse`, `StoreTooNew`, `StoreAway`.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    clocks, replay = PollClocks(settings.store.memory_requests), LocalReplayMemory()
+    clocks = PollClocks(settings.store.memory_requests)
     if settings.store.url is not None:
-        async with _open_postgres(settings.store.url, clock, clocks, replay) as kept:
+        async with _open_postgres(settings.store.url, clock, clocks) as kept:
             yield kept
         return
     store = await SqliteStore.open(settings.store.path, memory=settings.store.memory_requests)
     try:
-        yield Kept(store, clock or SystemClock(), clocks, replay)
+        yield Kept(store, clock or SystemClock(), clocks, LocalReplayMemory(), Answering())
     finally:
         await store.close()
 
 
 @asynccontextmanager
 async def _open_postgres(
-    url: Secret, clock: Clock | None, clocks: PollClocks, replay: LocalReplayMemory
+    url: Secret, clock: Clock | None, clocks: PollClocks
 ) -> AsyncIterator[Kept]:
     try:
         from abeyance.store.postgres.store import PostgresStore
@@ -57,13 +59,15 @@ async def _open_postgres(
         ) from None
     store = await PostgresStore.open(url.reveal())
     try:
+        answering = Answering()
         store.on_earned(clocks.credit)
-        clocks.share = store.share_earned
-        memory = SharedReplayMemory(replay, store)
+        store.on_answered(answering.note_out)
+        clocks.share, answering.share = store.share_earned, store.share_answered
+        replay = SharedReplayMemory(LocalReplayMemory(), store)
         if clock is not None:
-            yield Kept(store, clock, clocks, memory)
+            yield Kept(store, clock, clocks, replay, answering)
             return
         async with SharedClock.following(store.find_time) as shared:
-            yield Kept(store, shared, clocks, memory)
+            yield Kept(store, shared, clocks, replay, answering)
     finally:
         await store.close()

@@ -56,7 +56,6 @@ from abeyance.server.proxies import behind
 from abeyance.server.recognizing import recognizer
 from abeyance.server.settings import Settings
 from abeyance.server.stores import open_store
-from abeyance.volatile.answering import Answering
 from abeyance.volatile.counters import Counters
 from abeyance.volatile.digests import Digests
 from abeyance.volatile.limits import Backoff, Buckets
@@ -133,6 +132,7 @@ async def open_house(
             nonces=Nonces(keys.nonce_key),
             clock=clock,
             random=random,
+            us=random(16),
             replay=kept.replay,
             clocks=kept.clocks,
             limits=Limits(
@@ -160,7 +160,7 @@ async def open_house(
             ),
             reported=Once(),
             waiters=Waiters(),
-            answering=Answering(),
+            answering=kept.answering,
             mailer=mailer or _mailer(settings),
             hook=_hook(settings, outside),
             digests=Digests(),

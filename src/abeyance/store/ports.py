@@ -307,6 +307,13 @@ class Parties(Protocol):
         """Append to the security log."""
         ...
 
+    async def record_news(self, event: SecurityEvent) -> bool:
+        """Append, unless the latest of its kind says the same: for what several notice.
+
+        `False`: it does. Only the last 1,000 events are looked at.
+        """
+        ...
+
     async def list_security_events(self, limit: int) -> Sequence[SecurityEvent]:
         """The newest first."""
         ...
@@ -526,6 +533,23 @@ class Mark(StrEnum):
     MOVED = "moved"  # the last word of this store; it goes on elsewhere
 
 
+class Work(StrEnum):
+    """What one process does for all that share a store."""
+
+    DISPOSAL = "disposal"
+
+
+class Leases(Protocol):
+    async def take_lease(
+        self, work: Work, holder: bytes, *, now: datetime, until: datetime
+    ) -> bool:
+        """Take it, or keep it for longer; `False` while another holder has it.
+
+        `holder` names a process (16 random bytes, made when it starts).
+        """
+        ...
+
+
 class Wholes(Protocol):
     """The store as a whole: what it is, and what an earlier state of it must not do again."""
 
@@ -554,6 +578,7 @@ class Wholes(Protocol):
 
 class Store(
     Wholes,
+    Leases,
     Requests,
     Inbox,
     History,

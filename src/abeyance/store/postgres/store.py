@@ -58,8 +58,14 @@ class PostgresStore(SqlStore):
         self._listeners: list[Callable[[Key], None]] = []
         self._earners: list[Callable[[bytes], None]] = []
         self._post: list[Callable[[], None]] = []
+        self._answerers: list[Callable[[Key], None]] = []
         self._wakes = Wakes(
-            self._engine, self._address, bounds, moved=self._moved, earned=self._earned
+            self._engine,
+            self._address,
+            bounds,
+            moved=self._moved,
+            earned=self._earned,
+            answered=self._answered,
         )
 
     @classmethod
@@ -102,6 +108,14 @@ class PostgresStore(SqlStore):
     def share_earned(self, digest: bytes) -> None:
         """Let the other processes know that this handle has earned a poll."""
         self._wakes.tell_earned(digest)
+
+    def on_answered(self, tell: Callable[[Key], None]) -> None:
+        """Call `tell` with a request whose first answer another process has seen off."""
+        self._answerers.append(tell)
+
+    def share_answered(self, key: Key) -> None:
+        """Let the other processes know that the first answer is on the network."""
+        self._wakes.tell_answered(key)
 
     async def check(self) -> None:
         await self._change(_beat)
@@ -162,6 +176,10 @@ class PostgresStore(SqlStore):
     def _earned(self, digest: bytes) -> None:
         for tell in self._earners:
             tell(digest)
+
+    def _answered(self, key: Key) -> None:
+        for tell in self._answerers:
+            tell(key)
 
     async def _migrate(self) -> None:
         try:

@@ -25,10 +25,13 @@ _LONGEST: Final = 7_900  # bytes; PostgreSQL takes 8,000
 _AGAIN: Final = 1.0  # seconds after which a lost connection is made anew
 _MOVED: Final = "m"
 _EARNED: Final = "e"
+_ANSWERED: Final = "a"
 
 
 class Wakes:
-    """`moved` hears of requests, `earned` of digests that got a poll, each of other processes."""
+    """What is called with the words of other processes: `moved` and `answered` with requests,
+    `earned` with digests that got a poll.
+    """
 
     def __init__(
         self,
@@ -38,12 +41,14 @@ class Wakes:
         *,
         moved: Callable[[Key], None],
         earned: Callable[[bytes], None],
+        answered: Callable[[Key], None],
     ) -> None:
         self._engine = engine
         self._address = address
         self._bounds = bounds
         self._moved = moved
         self._earned = earned
+        self._answered = answered
         self._us = secrets.token_hex(8)
         self._words: dict[str, None] = {}
         self._something = asyncio.Event()
@@ -66,7 +71,10 @@ class Wakes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def tell_moved(self, keys: Iterable[Key]) -> None:
-        self._tell(f"{_MOVED}{key.home.hex()}{key.n:x}" for key in keys)
+        self._tell(_MOVED + _spelled(key) for key in keys)
+
+    def tell_answered(self, key: Key) -> None:
+        self._tell((_ANSWERED + _spelled(key),))
 
     def tell_earned(self, digest: bytes) -> None:
         self._tell((_EARNED + digest.hex(),))
@@ -129,6 +137,16 @@ class Wakes:
 
     def _hear_word(self, kind: str, rest: str) -> None:
         if kind == _MOVED:
-            self._moved(Key(Home(bytes.fromhex(rest[:32])), int(rest[32:], 16)))
+            self._moved(_read(rest))
+        elif kind == _ANSWERED:
+            self._answered(_read(rest))
         elif kind == _EARNED:
             self._earned(bytes.fromhex(rest))
+
+
+def _spelled(key: Key) -> str:
+    return f"{key.home.hex()}{key.n:x}"
+
+
+def _read(word: str) -> Key:
+    return Key(Home(bytes.fromhex(word[:32])), int(word[32:], 16))

@@ -304,6 +304,18 @@ LIST_SECURITY_EVENTS: Final = """
      LIMIT :limit
     """
 
+# The newest of its kind, if it is not too far back: the log may be long.
+LATEST_OF_KIND: Final = """
+    SELECT detail
+      FROM (SELECT seq, event, detail
+              FROM security_event
+             ORDER BY seq DESC
+             LIMIT 1000) AS latest
+     WHERE event = :event
+     ORDER BY seq DESC
+     LIMIT 1
+    """
+
 
 async def record(db: Db, event: SecurityEvent) -> None:
     await db.rows(
@@ -315,6 +327,15 @@ async def record(db: Db, event: SecurityEvent) -> None:
             "detail": event.detail,
         },
     )
+
+
+async def record_news(db: Db, event: SecurityEvent) -> bool:
+    await db.hold(event.event.encode())
+    for (detail,) in await db.rows(LATEST_OF_KIND, {"event": event.event}):
+        if detail == event.detail:
+            return False
+    await record(db, event)
+    return True
 
 
 async def list_security_events(db: Db, limit: int) -> Sequence[SecurityEvent]:

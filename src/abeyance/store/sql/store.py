@@ -356,6 +356,9 @@ class SqlStore(SqlWhole):
     async def record(self, event: SecurityEvent) -> None:
         await self._write(partial(parties.record, event=event))
 
+    async def record_news(self, event: SecurityEvent) -> bool:
+        return await self._write(partial(parties.record_news, event=event))
+
     async def list_security_events(self, limit: int) -> Sequence[SecurityEvent]:
         return await self._read(partial(parties.list_security_events, limit=limit))
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from abeyance.pending.handles import Home
 from abeyance.pending.request import Key
-from abeyance.store.ports import Mark
-from abeyance.store.sql import marks, restoring
+from abeyance.store.ports import Mark, Work
+from abeyance.store.sql import leases, marks, restoring
 from abeyance.store.sql.changes import Written
 from abeyance.store.sql.db import Db, Operation
 
@@ -44,6 +44,13 @@ class SqlWhole(Transactions):
 
     async def put_mark(self, mark: Mark, value: str | None) -> None:
         await self._write(partial(marks.put_mark, mark=mark, value=value))
+
+    async def take_lease(
+        self, work: Work, holder: bytes, *, now: datetime, until: datetime
+    ) -> bool:
+        return await self._write(
+            partial(leases.take_lease, work=work, holder=holder, now=now, until=until)
+        )
 
     async def list_revived(self, *, now: datetime, limit: int) -> Sequence[Home]:
         return await self._read(partial(restoring.list_revived, now=now, limit=limit))

@@ -18,6 +18,7 @@ from abeyance.store.suite.ground import Place as Place
 from abeyance.store.suite.history import HistorySuite
 from abeyance.store.suite.inbox import InboxSuite
 from abeyance.store.suite.kept import KeptSuite
+from abeyance.store.suite.leases import LeaseSuite
 from abeyance.store.suite.life import LifeSuite
 from abeyance.store.suite.outbox import OutboxSuite
 from abeyance.store.suite.parties import PartySuite
@@ -48,6 +49,7 @@ class StoreSuite(
     OutboxSuite,
     ReviewingSuite,
     WholeSuite,
+    LeaseSuite,
     LifeSuite,
 ):
     """Derive, say where a store can stand, and let pytest collect the derived class."""

@@ -155,3 +155,13 @@ class PartySuite(Suite):
             for event in events:
                 await store.record(event)
             assert list(await store.list_security_events(3)) == events[:1:-1]
+
+    async def test_news_that_many_notice_at_once_is_recorded_once(self) -> None:
+        first, second = (SecurityEvent(NOW, "key", "system", each) for each in ("one", "two"))
+        async with self.open_store() as store:
+            for event in (first, second, first):
+                noted = await asyncio.gather(*(store.record_news(event) for _ in range(8)))
+                assert sum(noted) == 1
+                await store.record(SecurityEvent(NOW, "signed_in", "person:ann", "one"))
+            events = await store.list_security_events(10)
+            assert [each.detail for each in events if each.event == "key"] == ["one", "two", "one"]

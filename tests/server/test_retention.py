@@ -51,7 +51,9 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[MutableMapping[str, A
 
 def disposed(served: Served, kind: str) -> float:
     return (
-        served.house.counters.registry.get_sample_value("abeyance_disposed_total", {"kind": kind})
+        served.house.counters.registry.get_sample_value(
+            "abeyance_sweeper_rows_total", {"kind": kind}
+        )
         or 0.0
     )
 
@@ -139,13 +141,13 @@ async def test_a_server_disposes_by_itself_soon_after_its_start_and_every_hour(
     await dispose_of_old(served.house)
     assert not disposed(served, "details")
     served.clock.move(DAY + DETAILS)
-    await until_counted(served, "abeyance_disposed_total", kind="details")
+    await until_counted(served, "abeyance_sweeper_rows_total", kind="details")
     assert disposed(served, "details") == 1
     for _ in range(20):
         await served.house.store.check()
     assert [each["event"] for each in logs] == ["disposed of what is old"]
     served.clock.move(TOMBSTONE)
-    await until_counted(served, "abeyance_disposed_total", kind="request")
+    await until_counted(served, "abeyance_sweeper_rows_total", kind="request")
     assert disposed(served, "request") == 1
 
 
@@ -163,16 +165,16 @@ async def test_a_run_that_fails_is_told_and_the_next_comes_all_the_same(
 
     monkeypatch.setattr(SqlStore, "dispose", failing)
     served.clock.move(DAY + DETAILS)
-    await until_counted(served, "abeyance_disposal_failures_total")
+    await until_counted(served, "abeyance_sweeper_failures_total")
     assert not disposed(served, "details")
     for _ in range(2):
         for _ in range(20):
             await served.house.store.check()
         served.clock.move(2 * disposing.EVERY)
-    await until_counted(served, "abeyance_disposed_total", kind="details")
+    await until_counted(served, "abeyance_sweeper_rows_total", kind="details")
     for _ in range(20):
         await served.house.store.check()
-    failures = served.house.counters.registry.get_sample_value("abeyance_disposal_failures_total")
+    failures = served.house.counters.registry.get_sample_value("abeyance_sweeper_failures_total")
     assert failures == 2
     assert [each["log_level"] for each in logs] == ["warning", "error", "info"]
 

@@ -94,6 +94,8 @@ async def answer(
         change = _change(person, found, consent if agrees else None, now)
         if not isinstance(await house.store.apply(change), Applied):
             continue
+        if not agrees or loaded.snapshot.plan == NOBODY_ELSE:
+            house.counters.decided(approved=agrees, by="owner", after=now - loaded.held.opened_at)
         if agrees:
             await _remember(house, consent, loaded)
         if loaded.snapshot.way_back is not None:

@@ -229,6 +229,10 @@ async def _apply(
     )
     match await house.store.apply(change):
         case Applied(current=current):
+            if to is not None:
+                house.counters.decided(
+                    approved=isinstance(to, Approved), by="reviewer", after=now - held.opened_at
+                )
             await _remember_refusals(house, seen.loaded, to)
             return Counted(to if to is not None else (current or held).state)
         case Superseded(lost=CastVote()):

@@ -94,6 +94,7 @@ def describe(settings: Settings) -> list[tuple[str, str]]:
     return [
         ("issuer", settings.issuer),
         ("listen", str(settings.listen)),
+        ("probes", str(settings.management.listen or "off")),
         ("data", str(settings.data)),
         ("store", str(settings.store.path) if settings.store.url is None else "PostgreSQL"),
         ("policy", f"{policy}, version {decider.version}"),

@@ -1,9 +1,8 @@
 """From settings to a server that answers: checks, socket, event loop, what the operator reads.
 
 `serve` is the command; `running_server` is the same server in a thread, for
-tests, the demonstration and the benchmark. Both run uvicorn with our protocol;
-what it does by default and we do not want is turned off here, not left to
-whoever types the command.
+tests, the demonstration and the benchmark, without the listener for probes. Both
+run uvicorn as `serving.py` has it.
 """
 
 import asyncio
@@ -16,11 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGINT, SIGTERM, signal
-from types import FrameType
-from typing import Any, Final
-
-import uvicorn
+from typing import Final
 
 import abeyance
 from abeyance.acts.house import Clock, House
@@ -29,8 +24,12 @@ from abeyance.server.app import Abeyance
 from abeyance.server.declared import invite_first_administrator
 from abeyance.server.http import Endpoint
 from abeyance.server.logs import configure_logs
-from abeyance.server.protocol import StrictHttp
+from abeyance.server.management import Management
+from abeyance.server.serving import BACKLOG, Server, managing
+from abeyance.server.serving import make_config as make_config
 from abeyance.server.settings import ConfigurationError, Listen, Settings
+from abeyance.server.settings_management import KEY as MANAGEMENT
+from abeyance.server.settings_management import Managed
 from abeyance.store.ports import StoreAway, StoreInUse, StoreTooNew
 from abeyance.wire.secret import Secret
 
@@ -44,10 +43,6 @@ else:
 OK: Final = 0
 WRONG: Final = 2  # the configuration, or what it names, cannot be used
 
-# Longer than the minute that proxies keep an idle connection, so that they close it, not we.
-KEEP_ALIVE_SECONDS: Final = 75
-GRACEFUL_SECONDS: Final = 10
-BACKLOG: Final = 2048
 _DESCRIPTORS: Final = 65_536
 _PRIVATE_UMASK: Final = 0o077
 
@@ -60,7 +55,8 @@ class Running:
     house: House
     address: str
     welcome: Secret | None  # the one-time link for the first administrator
-    _server: "_Server" = field(repr=False)
+    management: str | None  # where probes are answered; None: nowhere
+    _server: Server = field(repr=False)
 
     def stop(self) -> None:
         self._server.should_exit = True
@@ -76,8 +72,16 @@ def serve(settings: Settings) -> int:
     _allow_descriptors()
     try:
         check_place(settings)
-        with reserve(settings.listen) as listener:
-            _run(settings, listener, lambda running: _say(_greeting(running)))
+        with (
+            reserve(settings.listen) as listener,
+            _reserve_management(settings.management) as management,
+        ):
+            _run(
+                settings,
+                listener,
+                lambda running: _say(_greeting(running)),
+                management=management,
+            )
     except (ConfigurationError, UnsafeKeys, StoreInUse, StoreAway, StoreTooNew) as error:
         sys.stderr.write(f"abeyance: {' '.join(str(error).split())}\n")
         return WRONG
@@ -138,10 +142,10 @@ def running_server(
         raise failures[0]
 
 
-def reserve(listen: Listen) -> socket.socket:
+def reserve(listen: Listen, key: str = "server.listen") -> socket.socket:
     """Take the address, so that nobody else gets it; connections wait until we serve.
 
-    Raises `ConfigurationError` if it cannot be had.
+    Raises `ConfigurationError`, about the setting `key`, if it cannot be had.
     """
     try:
         family, kind, number, _, place = socket.getaddrinfo(
@@ -159,11 +163,30 @@ def reserve(listen: Listen) -> socket.socket:
             raise
     except OSError as error:
         raise ConfigurationError(
-            "server.listen",
+            key,
             f"{listen} cannot be had ({error.strerror})",
             "Stop whoever has it, or choose another address.",
         ) from None
     return listener
+
+
+@contextmanager
+def _reserve_management(managed: Managed) -> Iterator[socket.socket | None]:
+    """Take the address for probes; none where there shall be none, or where a default one is
+    taken.
+    """
+    if managed.listen is None:
+        yield None
+        return
+    try:
+        listener = reserve(managed.listen, MANAGEMENT)
+    except ConfigurationError:
+        if managed.demanded:
+            raise
+        yield None
+        return
+    with listener:
+        yield listener
 
 
 def address_of(listener: socket.socket) -> str:
@@ -198,9 +221,12 @@ def _run(
     ready: Callable[[Running], None],
     clock: Clock | None = None,
     wrap: Callable[[Abeyance], Endpoint] = lambda app: app,
+    management: socket.socket | None = None,
 ) -> None:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(Abeyance(settings, clock=clock), settings, listener, ready, wrap))
+        runner.run(
+            _serve(Abeyance(settings, clock=clock), settings, listener, ready, wrap, management)
+        )
 
 
 async def _serve(
@@ -209,76 +235,29 @@ async def _serve(
     listener: socket.socket,
     ready: Callable[[Running], None],
     wrap: Callable[[Abeyance], Endpoint],
+    management: socket.socket | None,
 ) -> None:
+    probed = Management()
+    where = None if management is None else address_of(management)
     # Opened here and not by a lifespan event, which would turn the reason why it
     # cannot be opened into a line of somebody else's log.
-    async with app.running() as house:
+    async with managing(probed, management), app.running() as house:
         welcome = await invite_first_administrator(house)
         address = address_of(listener)
-        server = _Server(
-            make_config(wrap(app)),
-            lambda: ready(Running(settings, house, address, welcome, server)),
-            house.waiters.close,
-        )
-        await server.serve(sockets=[listener])
 
+        def start() -> None:
+            probed.opened(house)
+            ready(Running(settings, house, address, welcome, where, server))
 
-def make_config(app: Any) -> uvicorn.Config:
-    """How uvicorn runs our application, or another one that is to be compared with it."""
-    return uvicorn.Config(
-        app,
-        http=StrictHttp,
-        ws="none",
-        interface="asgi3",
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # it would have queries in it (SEC-TOK-14)
-        proxy_headers=False,  # `proxies` believes those that are named (SEC-OPS-07)
-        server_header=False,
-        date_header=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+        def stop() -> None:
+            probed.stops()
+            house.waiters.close()
 
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it answers and when it stops, and leaves the end of
-    the process to us.
-    """
-
-    def __init__(
-        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._ready = ready
-        self._stopping = stopping
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Polls that are held would be waited for (EXT-WAIT-05).
-        self._stopping()
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal. uvicorn raises it again at the end, when the store is still open."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.handle_exit(number, frame)
-
-        before = {number: signal(number, stop) for number in (SIGINT, SIGTERM)}
+        server = Server(make_config(wrap(app)), start, stop)
         try:
-            yield
+            await server.serve(sockets=[listener])
         finally:
-            for number, handler in before.items():
-                signal(number, handler)
+            probed.closed()
 
 
 def _allow_descriptors() -> None:
@@ -298,6 +277,7 @@ def _greeting(running: Running) -> str:
         f"  issuer   {house.endpoints.issuer}",
         f"  console  {house.endpoints.console}",
         f"  data     {settings.data}",
+        f"  probes   {_probes(running)}",
     ]
     if running.welcome is not None:
         lines += [
@@ -308,6 +288,13 @@ def _greeting(running: Running) -> str:
             f"  {running.welcome.reveal()}",
         ]
     return "\n".join([*lines, "", ""])
+
+
+def _probes(running: Running) -> str:
+    if running.management is not None:
+        return f"http://{running.management}"
+    managed = running.settings.management
+    return "off" if managed.listen is None else f"none: somebody else has {managed.listen}"
 
 
 def _say(text: str) -> None:

@@ -1,4 +1,6 @@
-"""Is it alive, is it ready? Nothing else is told (SEC-OPS-10)."""
+"""Is it alive, is it ready? Nothing else is told to those who reach the public listener
+(SEC-OPS-10); `management.py` has its own.
+"""
 
 from typing import Final
 
@@ -10,6 +12,23 @@ from abeyance.wire.errors import WrongMethod
 from abeyance.wire.reply import Reply, render_json
 
 _AGE: Final = 1.0  # seconds for which a check that went well holds
+
+
+class Check:
+    """The store can be read and written. Raises `StoreAway`."""
+
+    __slots__ = ("_checked", "_house")
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._checked = -_AGE  # the tick of the last check that went well
+
+    async def __call__(self) -> None:
+        tick = self._house.clock.tick()
+        # The check writes to the disk, and anybody may ask: once in a while is enough.
+        if tick - self._checked >= _AGE:
+            await self._house.store.check()
+            self._checked = tick
 
 
 class Live:
@@ -27,20 +46,15 @@ class Live:
 class Ready:
     """The store can be read and written."""
 
-    __slots__ = ("_checked", "_fixed", "_house")
+    __slots__ = ("_check", "_fixed")
 
     def __init__(self, house: House, *, https: bool) -> None:
-        self._house = house
+        self._check = Check(house)
         self._fixed = json_fields(https=https)
-        self._checked = -_AGE  # the tick of the last check that went well
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tick = self._house.clock.tick()
         try:
-            # The check writes to the disk, and anybody may ask: once in a while is enough.
-            if tick - self._checked >= _AGE:
-                await self._house.store.check()
-                self._checked = tick
+            await self._check()
         except StoreAway:
             reply = _word(scope, 503, {"status": "unavailable", "store": "away"})
         else:

@@ -33,6 +33,7 @@ from abeyance.server.proxies import Network
 from abeyance.server.settings_fapi import check_file
 from abeyance.server.settings_file import File, LimitsTable
 from abeyance.server.settings_interactions import read_steps
+from abeyance.server.settings_management import Managed, read_management
 from abeyance.server.settings_mtls import Mtls, read_mtls
 from abeyance.server.settings_notices import Notices, read_notices
 from abeyance.server.settings_openid import identity_scopes, read_openid
@@ -94,6 +95,7 @@ class Settings:
 
     issuer: str
     listen: Listen
+    management: Managed
     trusted_proxies: tuple[Network, ...]
     debug: bool
     demo: bool
@@ -187,6 +189,7 @@ def load_settings(
     settings = Settings(
         issuer=issuer,
         listen=listen,
+        management=read_management(told, listen, warnings),
         trusted_proxies=tuple(
             parse_proxy("server.trusted_proxies", text) for text in told.server.trusted_proxies
         ),

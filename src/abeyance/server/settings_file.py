@@ -21,6 +21,10 @@ class ServerTable(Table, frozen=True):
     debug: bool = False
 
 
+class ManagementTable(Table, frozen=True):
+    listen: str | None = None
+
+
 class StoreTable(Table, frozen=True):
     path: str | None = None
     url: str | None = None
@@ -270,6 +274,7 @@ class File(Table, frozen=True):
     authorization_details_types: list[str] = []
     python_path: list[str] = []
     server: ServerTable = ServerTable()
+    management: ManagementTable = ManagementTable()
     store: StoreTable = StoreTable()
     lifetimes: LifetimesTable = LifetimesTable()
     limits: LimitsTable = LimitsTable()

@@ -576,9 +576,25 @@ class Wholes(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How much there is, each counted up to a bound; `oldest` among those that were counted."""
+
+    waiting: int
+    oldest: datetime | None
+    messages: int
+
+
+class Measuring(Protocol):
+    async def measure(self, *, now: datetime, at_most: int) -> Measured:
+        """Requests that wait, and messages that were not sent yet."""
+        ...
+
+
 class Store(
     Wholes,
     Leases,
+    Measuring,
     Requests,
     Inbox,
     History,

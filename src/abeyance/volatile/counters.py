@@ -4,13 +4,26 @@ A refused stranger is a counter and a log line, never a row: strangers must not
 be able to fill the disk.
 """
 
-from prometheus_client import CollectorRegistry, Counter
+from datetime import timedelta
+from typing import Final, Literal
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+# People decide in minutes or days, machines answer in milliseconds.
+_DECISION_SECONDS: Final = (
+    10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 3 * 24 * 3600, 7 * 24 * 3600,
+)  # fmt: skip
+_TOKEN_SECONDS: Final = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+By = Literal["reviewer", "owner"]
 
 
 class Counters:
     """The house's counters, in a registry of their own (one for each server, also in tests)."""
 
     __slots__ = (
+        "_decision_seconds",
+        "_decisions",
         "authentication_failures",
         "callbacks_delivered",
         "callbacks_given_up",
@@ -33,6 +46,7 @@ class Counters:
         "sign_in_failures",
         "slowed",
         "strays",
+        "token_seconds",
     )
 
     def __init__(self) -> None:
@@ -72,10 +86,36 @@ class Counters:
             "Requests that nobody could decide, or rules that failed",
         )
 
-        self.disposed = self._counter("abeyance_disposed", "Rows disposed of, by kind", "kind")
+        self.disposed = self._counter("abeyance_sweeper_rows", "Rows disposed of, by kind", "kind")
         self.disposal_failures = self._counter(
-            "abeyance_disposal_failures", "Runs of disposal that failed"
+            "abeyance_sweeper_failures", "Runs of disposal that failed"
         )
+        decisions = self._counter(
+            "abeyance_decisions", "Decisions of people by outcome, and by whom", "outcome", "by"
+        )
+        self._decisions = {
+            (approved, by): decisions.labels(outcome="approved" if approved else "denied", by=by)
+            for approved in (True, False)
+            for by in ("reviewer", "owner")
+        }
+        self._decision_seconds = Histogram(
+            "abeyance_decision_seconds",
+            "From the first request to the decision of people",
+            buckets=_DECISION_SECONDS,
+            registry=self.registry,
+        )
+        # Not of polls that hear "not yet": those touch no disk, and are most of all there is.
+        self.token_seconds = Histogram(
+            "abeyance_token_seconds",
+            "Answering a first request, or a poll that gets a token",
+            buckets=_TOKEN_SECONDS,
+            registry=self.registry,
+        )
+
+    def decided(self, *, approved: bool, by: By, after: timedelta) -> None:
+        """People have decided; `after` the request was opened."""
+        self._decisions[approved, by].inc()
+        self._decision_seconds.observe(after.total_seconds())
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self.registry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from time import perf_counter
 from types import MappingProxyType
 from typing import Final
 
@@ -37,6 +38,7 @@ OWN_FACES: Final[Mapping[str, Face]] = MappingProxyType({DEVICE.grant_type: DEVI
 
 def token_endpoint(house: House) -> BackChannel:
     async def answer(request: ClientRequest) -> Reply:
+        began = perf_counter()
         # Authentication comes before the grant type, so that strangers learn
         # nothing of what is offered (OAUTH-TOK-01).
         caller = await authenticate(house, request)
@@ -52,6 +54,8 @@ def token_endpoint(house: House) -> BackChannel:
                 reply = render_interaction(face, collected.bound, invite(house, collected))
             else:
                 reply = render_success(collected)
+                if request.wait is None:  # else most of it was waiting for people
+                    house.counters.token_seconds.observe(perf_counter() - began)
             return reply if request.wait is None else note_wait(reply, request.wait.applied)
         grant = GRANTS.get(grant_type)
         if grant is None:
@@ -64,6 +68,7 @@ def token_endpoint(house: House) -> BackChannel:
             if isinstance(polled, StillPending | Refused):
                 return render_answer(own, polled)
             asked = polled
+        house.counters.token_seconds.observe(perf_counter() - began)
         if isinstance(asked, Deferred):
             request.sent = partial(house.answering.end, asked.held.key)
             return render_deferred(DEFERRAL, asked, house.clock.now(), _invitation(house, asked))

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from abeyance.pending.handles import Home
 from abeyance.pending.request import Key
-from abeyance.store.ports import Mark, Work
-from abeyance.store.sql import leases, marks, restoring
+from abeyance.store.ports import Mark, Measured, Work
+from abeyance.store.sql import leases, marks, measuring, restoring
 from abeyance.store.sql.changes import Written
 from abeyance.store.sql.db import Db, Operation
 
@@ -51,6 +51,9 @@ class SqlWhole(Transactions):
         return await self._write(
             partial(leases.take_lease, work=work, holder=holder, now=now, until=until)
         )
+
+    async def measure(self, *, now: datetime, at_most: int) -> Measured:
+        return await self._read(partial(measuring.measure, now=now, at_most=at_most))
 
     async def list_revived(self, *, now: datetime, limit: int) -> Sequence[Home]:
         return await self._read(partial(restoring.list_revived, now=now, limit=limit))

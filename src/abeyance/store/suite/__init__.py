@@ -20,6 +20,7 @@ from abeyance.store.suite.inbox import InboxSuite
 from abeyance.store.suite.kept import KeptSuite
 from abeyance.store.suite.leases import LeaseSuite
 from abeyance.store.suite.life import LifeSuite
+from abeyance.store.suite.measuring import MeasuringSuite
 from abeyance.store.suite.outbox import OutboxSuite
 from abeyance.store.suite.parties import PartySuite
 from abeyance.store.suite.profiles import ProfileSuite
@@ -50,6 +51,7 @@ class StoreSuite(
     ReviewingSuite,
     WholeSuite,
     LeaseSuite,
+    MeasuringSuite,
     LifeSuite,
 ):
     """Derive, say where a store can stand, and let pytest collect the derived class."""

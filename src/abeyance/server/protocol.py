@@ -130,6 +130,7 @@ class StrictHttp(HttpToolsProtocol):
         self._last_words: bytes | None = None  # a refusal that waits for answers before it
         self._deaf = False  # nothing more is parsed
         self._closing = False
+        self._last = False  # what is under way is answered, then the connection ends
         # Of the newest request:
         self._part = _NOTHING
         self._serial = 0
@@ -245,7 +246,7 @@ class StrictHttp(HttpToolsProtocol):
             return  # the parser stops here: `_replay`
         version = parser.get_http_version()
         if version == "1.1":
-            keep_alive = parser.should_keep_alive()
+            keep_alive = parser.should_keep_alive() and not self._last
             if self._hosts != 1:
                 raise Refused(400, "There must be exactly one Host")
         else:
@@ -371,6 +372,18 @@ class StrictHttp(HttpToolsProtocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+    def end_soon(self) -> None:
+        """Answer what is under way, which may be a request that we have not seen yet, and say
+        that there is no more. To close at once would drop it.
+        """
+        self._last = True
+        if self._running is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def is_arriving(self) -> bool:
+        """Has the peer sent a part of a request?"""
+        return self._stage() in (Stage.IN_HEAD, Stage.IN_BODY)
 
     # --- time
 

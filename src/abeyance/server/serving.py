@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from signal import SIGINT, SIGTERM, signal
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -22,6 +22,9 @@ from abeyance.server.protocol import StrictHttp
 # Longer than the minute that proxies keep an idle connection, so that they close it, not we.
 KEEP_ALIVE_SECONDS: Final = 75
 GRACEFUL_SECONDS: Final = 10
+# For a request that was sent before its sender could know that we stop.
+UNDER_WAY_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 0.05
 _PROBES_SECONDS: Final = 1
 BACKLOG: Final = 2048
 
@@ -62,9 +65,42 @@ class Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, answer what was begun, and only then close (SEC-OPS-15)."""
         # Polls that are held would be waited for (EXT-WAIT-05).
         self._stopping()
+        await self._close_doors(sockets or [])
+        connections = self.server_state.connections
+        for connection in tuple(connections):
+            cast(StrictHttp, connection).end_soon()
+        if connections:
+            await asyncio.sleep(UNDER_WAY_SECONDS)
+        # A slow sender is cut off in time (`deadlines`); this is the bound of all of them.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACEFUL_SECONDS):
+                while not self.force_exit and self._is_somebody_arriving():  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
         await super().shutdown(sockets)
+
+    def _is_somebody_arriving(self) -> bool:
+        return any(cast(StrictHttp, each).is_arriving() for each in self.server_state.connections)
+
+    async def _close_doors(self, sockets: list[socket.socket]) -> None:
+        """Stop accepting, but take those whom the kernel has already let in: it would reset
+        them, and what they have sent would be lost.
+        """
+        loop = asyncio.get_running_loop()
+        doors = [each.dup() for each in sockets]
+        for server in self.servers:
+            server.close()
+        for door in doors:
+            door.setblocking(False)
+            with door, contextlib.suppress(OSError):  # nobody is left
+                while True:
+                    connection, _ = door.accept()
+                    await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> StrictHttp:
+        return StrictHttp(self.config, self.server_state, {})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -52,7 +52,7 @@ lint: $(READY) ## Check format, lint, types and the import rules
 
 .PHONY: types
 types: $(READY) ## Check the types alone
-	@$(BIN)/mypy $(wildcard src tests tools bench)
+	@$(BIN)/mypy $(wildcard src tests tools bench faults)
 
 .PHONY: format
 format: $(READY) ## Rewrite the sources as the formatter wants them

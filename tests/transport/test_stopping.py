@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from abeyance.cli import main
 from abeyance.server import serving
 from abeyance.server.http import Receive, Scope, Send, read_body, send_reply
 from abeyance.server.launch import address_of, reserve
@@ -283,9 +284,11 @@ async def test_a_request_that_comes_slowly_is_waited_for(monkeypatch: pytest.Mon
             writer.close()
 
 
-@covers("SEC-OPS-15")
+@covers("SEC-OPS-15", "SEC-OPS-14")
 def test_an_idle_connection_does_not_keep_a_server_from_stopping(tmp_path: Path) -> None:
+    health = ["healthcheck", "--config", str(tmp_path / "abeyance.toml")]
     with _serving(tmp_path) as running:
+        assert main(health) == 0
         idle, fresh = _connect(running.address), _connect(running.address)
         _ask(idle)
         fresh.connect()
@@ -296,3 +299,4 @@ def test_an_idle_connection_does_not_keep_a_server_from_stopping(tmp_path: Path)
         assert _socket(fresh).recv(1) == b""
         idle.close()
         fresh.close()
+    assert main(health) == 1

@@ -71,6 +71,7 @@ def make_app() -> cyclopts.App:
     )
     app.command("abeyance.cli.demo:demo", help="Tell the whole story on this machine.")
     app.command("abeyance.cli.serve:serve", help="Run the authorization server.")
+    app.command("abeyance.cli.healthcheck:healthcheck", help="Ask the server whether it is ready.")
     app.command("abeyance.cli.token:token", help="Get a token, waiting for a decision if need be.")
     app.command("abeyance.cli.making:hash_password", help="Turn a password into a password_hash.")
     app.command("abeyance.cli.making:new_secret", help="Make a client secret and its digest.")

@@ -28,7 +28,15 @@ from abeyance.outbound.caller import Outside
 from abeyance.outbound.mail import Mailer
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
-from abeyance.server.http import Endpoint, Receive, Scope, Send, json_fields, send_reply
+from abeyance.server.http import (
+    CURRENT,
+    Endpoint,
+    Receive,
+    Scope,
+    Send,
+    json_fields,
+    send_reply,
+)
 from abeyance.server.pages.app import SEGMENTS
 from abeyance.server.pages.host import HostPeople, session_digest
 from abeyance.server.settings import Settings
@@ -146,6 +154,7 @@ class Abeyance:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        CURRENT.set(scope)
         path, root = scope["path"], scope.get("root_path", "")
         if root and path.startswith(root + "/"):
             path = path[len(root) :]

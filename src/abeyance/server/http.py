@@ -9,6 +9,7 @@ import os
 import re
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -49,6 +50,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 # A name for the log, not a secret: drawing one for each answer would cost a system call.
 _PROCESS = os.urandom(4).hex().encode()
 _ANSWERS = itertools.count()
+_REQUEST_ID_KEY: Final = "abeyance.request_id"  # in the scope, once one of ours has been drawn
+# The scope as it came, so that the log names a request as its answer does.
+CURRENT: Final[ContextVar[Scope | None]] = ContextVar("abeyance.scope", default=None)
 # No parameter of ours is ever read from a query; one that stands there is told
 # off, since queries end in logs (OAUTH-PARAM-06).
 _NAMES: Final = frozenset(
@@ -208,7 +212,11 @@ def request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
-    return b"%s%08x" % (_PROCESS, next(_ANSWERS))
+    scope = CURRENT.get() or scope
+    drawn = scope.get(_REQUEST_ID_KEY)
+    if drawn is None:
+        drawn = scope[_REQUEST_ID_KEY] = b"%s%08x" % (_PROCESS, next(_ANSWERS))
+    return bytes(drawn)
 
 
 def log_fault(fault: Exception) -> None:

@@ -67,7 +67,7 @@ def serve(settings: Settings) -> int:
 
     What an operator can mend is told in one line on standard error.
     """
-    configure_logs("DEBUG" if settings.debug else "INFO")
+    configure_logs("DEBUG" if settings.debug else "INFO", settings.log_format)
     os.umask(_PRIVATE_UMASK)  # whoever starts us with 0 still gets private files (SEC-OPS-04)
     _allow_descriptors()
     try:

@@ -1,4 +1,5 @@
-"""Logs: JSON lines on standard error, UTC, one event a line (OAUTH-LOG-01 to -06).
+"""Logs: lines on standard error, UTC, one event a line (OAUTH-LOG-01 to -06); JSON, or text for
+people, in which values are spelt as in Python, so that nothing moves a terminal (OAUTH-LOG-04).
 
 The first line of defence is that no secret is handed to a logger. The filter
 here is the second: whatever looks like a handle, a token or a credential is
@@ -11,7 +12,9 @@ import sys
 from typing import Any, Final
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from abeyance.server.http import CURRENT, request_id
 
 _MASK: Final = "[masked]"
 # Our handles and digests have 43 characters or more; JWTs have dots between parts.
@@ -19,12 +22,16 @@ _SECRET_LIKE = re.compile(r"[A-Za-z0-9_\-+/]{40,}={0,2}|eyJ[A-Za-z0-9_\-]+\.[A-Z
 _MAX_LENGTH: Final = 2_000
 
 
-def configure_logs(level: str = "INFO") -> None:
-    """Send our own events and those of every library through one pipeline."""
+def configure_logs(level: str = "INFO", form: str = "json") -> None:
+    """Send our own events and those of every library through one pipeline; `form`: json or text."""
+    renderer: Processor = structlog.processors.JSONRenderer()
+    if form == "text":
+        renderer = structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"])
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_request,
         mask,
     ]
     structlog.configure(
@@ -41,7 +48,7 @@ def configure_logs(level: str = "INFO") -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _drop_traceback,
                 mask,
-                structlog.processors.JSONRenderer(),
+                renderer,
             ],
         )
     )
@@ -58,6 +65,14 @@ def configure_logs(level: str = "INFO") -> None:
 def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask what looks like a secret, and cut what is long."""
     return {name: _masked(value) for name, value in event.items()}
+
+
+def _name_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The X-Request-ID of the answer to the request in which it happened."""
+    scope = CURRENT.get()
+    if scope is not None:
+        event["request_id"] = request_id(scope).decode()
+    return event
 
 
 def _masked(value: Any) -> Any:

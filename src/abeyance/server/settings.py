@@ -98,6 +98,7 @@ class Settings:
     management: Managed
     trusted_proxies: tuple[Network, ...]
     debug: bool
+    log_format: str
     demo: bool
     data: Path
     store: Store
@@ -194,6 +195,7 @@ def load_settings(
             parse_proxy("server.trusted_proxies", text) for text in told.server.trusted_proxies
         ),
         debug=told.server.debug,
+        log_format=told.server.log_format,
         demo=demo,
         data=sources.resolve("data", told.data),
         store=_read_store(told, sources),

@@ -19,6 +19,7 @@ class ServerTable(Table, frozen=True):
     listen: str = "127.0.0.1:8400"
     trusted_proxies: list[str] = []
     debug: bool = False
+    log_format: Literal["json", "text"] = "json"
 
 
 class ManagementTable(Table, frozen=True):

@@ -27,6 +27,7 @@ def _on_postgres(database: Database) -> Iterator[None]:
 
 
 _LOOK_INTO_THE_FILE = {
+    "test_a_token_that_no_callback_will_need_is_not_kept",
     "test_code_and_token_rest_sealed_and_never_reach_a_log",
     "test_a_sealed_message_opens_at_its_own_place_alone",
 }

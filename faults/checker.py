@@ -15,6 +15,7 @@ from faults.log import Event
 from faults.order import LOST, Operation, explains
 
 LEASE: Final = 60.0  # for so long a callback that was begun may still be under way
+_VOTES: Final = ("approve", "deny")
 _DECIDED: Final = ("approved", "denied", "redeemed")
 
 
@@ -154,7 +155,9 @@ def called_back(story: Story) -> Iterator[str]:
     for place, _ in story.callbacks:
         if not any(each < place for each in ends):
             yield "a callback came before anybody decided"
-    if story.opened is None or not story.opened["calls"]:
+    if story.opened is None:
+        return
+    if not story.opened["calls"]:
         if story.callbacks:
             yield "a callback came that nobody wanted"
         return
@@ -201,7 +204,8 @@ def _operation(story: Story, call: Call) -> Operation:
     # Nobody knows when an answer was made that did not arrive, nor of what was never opened.
     late = call.answer is None or story.opened is None
     if call.answer is not None and story.opened is not None:
-        late = call.answer["at"] >= story.opened["expires"] - story.opened["skew"]
+        ends = story.opened["decides" if call.call["op"] in _VOTES else "expires"]
+        late = call.answer["at"] >= ends - story.opened["skew"]
     return Operation(call.call["op"], what, call.began, ended, late)
 
 

@@ -2,8 +2,8 @@
 
 `at` is in seconds of real (or simulated) time. A deferral has a name of the log's own.
 
-    opened    deferral, asked (scopes), expires (at), skew (by which clocks may differ, seconds),
-              calls (is a callback wanted?)
+    opened    deferral, asked (scopes), expires (at), decides (at: the last vote that counts),
+              skew (seconds by which clocks may differ), calls (is a callback wanted?)
     call      id, deferral, op: poll, repeat, approve (with scope), deny, cancel
     answer    id, what; with `token` also token and scope
     lost      id: the caller will never know whether it happened

@@ -15,7 +15,7 @@ from faults.log import Event, Log, read_log
 from faults.order import Operation, explains, explains_slowly
 
 OPENED: Final = {
-    "asked": ["read", "write"], "expires": 900.0, "skew": 10.0, "calls": True
+    "asked": ["read", "write"], "expires": 900.0, "decides": 840.0, "skew": 10.0, "calls": True
 }  # fmt: skip
 
 

@@ -11,10 +11,11 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGTERM
 from typing import Final
 
 import abeyance
@@ -30,6 +31,7 @@ from abeyance.server.serving import make_config as make_config
 from abeyance.server.settings import ConfigurationError, Listen, Settings
 from abeyance.server.settings_management import KEY as MANAGEMENT
 from abeyance.server.settings_management import Managed
+from abeyance.server.workers import Place, run_workers
 from abeyance.store.ports import StoreAway, StoreInUse, StoreTooNew
 from abeyance.wire.secret import Secret
 
@@ -65,30 +67,61 @@ class Running:
 def serve(settings: Settings) -> int:
     """Serve until told to stop; return the exit code.
 
-    What an operator can mend is told in one line on standard error.
+    What an operator can mend is told in one line on standard error. With several workers this
+    process only starts them, and starts them again.
     """
     configure_logs("DEBUG" if settings.debug else "INFO", settings.log_format)
     os.umask(_PRIVATE_UMASK)  # whoever starts us with 0 still gets private files (SEC-OPS-04)
     _allow_descriptors()
+    return _telling(lambda: _serve_here(settings))
+
+
+def _serve_here(settings: Settings) -> int:
+    check_place(settings)
+    with ExitStack() as stack:
+        listener = stack.enter_context(reserve(settings.listen))
+        managements = [
+            stack.enter_context(_reserve_management(settings.management, number))
+            for number in range(settings.workers)
+        ]
+        if settings.workers == 1:
+            _run(settings, _Post(listener, managements[0]), _greet)
+        else:
+            code = _run_workers(settings, listener, managements)
+            if code != OK:
+                return code
+    _say("Stopped.\n")
+    return OK
+
+
+def _run_workers(
+    settings: Settings, listener: socket.socket, managements: Sequence[socket.socket | None]
+) -> int:
+    if sys.platform == "win32":
+        raise ConfigurationError("server.workers", "needs a system that forks", "Use 1 worker.")
+
+    def work(place: Place) -> int:
+        def ready(running: Running) -> None:
+            place.ready()
+            if place.first:
+                _greet(running)
+
+        post = _Post(listener, managements[place.number], place.first, place.parent)
+        return _telling(lambda: _run(settings, post, ready))
+
+    # Ours first: what came to a socket that nobody accepts from would be lost.
+    return run_workers(settings.workers, work, listener.close)
+
+
+def _telling(serve: Callable[[], int]) -> int:
+    """Serve; tell what an operator can mend."""
     try:
-        check_place(settings)
-        with (
-            reserve(settings.listen) as listener,
-            _reserve_management(settings.management) as management,
-        ):
-            _run(
-                settings,
-                listener,
-                lambda running: _say(_greeting(running)),
-                management=management,
-            )
+        return serve()
     except (ConfigurationError, UnsafeKeys, StoreInUse, StoreAway, StoreTooNew) as error:
         sys.stderr.write(f"abeyance: {' '.join(str(error).split())}\n")
         return WRONG
     except KeyboardInterrupt:  # before the server had taken over the signals
         return OK
-    _say("Stopped.\n")
-    return OK
 
 
 @contextmanager
@@ -122,7 +155,7 @@ def running_server(
     def work() -> None:
         try:
             with listener if listener is not None else reserve(settings.listen) as reserved:
-                _run(settings, reserved, ready, clock, wrap)
+                _run(settings, _Post(reserved), ready, clock, wrap)
         except BaseException as error:
             failures.append(error)
         finally:
@@ -171,15 +204,15 @@ def reserve(listen: Listen, key: str = "server.listen") -> socket.socket:
 
 
 @contextmanager
-def _reserve_management(managed: Managed) -> Iterator[socket.socket | None]:
-    """Take the address for probes; none where there shall be none, or where a default one is
-    taken.
+def _reserve_management(managed: Managed, worker: int) -> Iterator[socket.socket | None]:
+    """Take the address for probes of this worker, from 0; none where there shall be none, or
+    where a default one is taken.
     """
     if managed.listen is None:
         yield None
         return
     try:
-        listener = reserve(managed.listen, MANAGEMENT)
+        listener = reserve(managed.of_worker(worker), MANAGEMENT)
     except ConfigurationError:
         if managed.demanded:
             raise
@@ -215,35 +248,42 @@ def check_place(settings: Settings) -> None:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """Where one process serves, and among which."""
+
+    listener: socket.socket
+    management: socket.socket | None = None
+    first: bool = True  # of those that were started together
+    parent: int | None = None  # a descriptor that can be read when the parent has died
+
+
 def _run(
     settings: Settings,
-    listener: socket.socket,
+    post: _Post,
     ready: Callable[[Running], None],
     clock: Clock | None = None,
     wrap: Callable[[Abeyance], Endpoint] = lambda app: app,
-    management: socket.socket | None = None,
-) -> None:
+) -> int:
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(
-            _serve(Abeyance(settings, clock=clock), settings, listener, ready, wrap, management)
-        )
+        runner.run(_serve(Abeyance(settings, clock=clock), settings, post, ready, wrap))
+    return OK
 
 
 async def _serve(
     app: Abeyance,
     settings: Settings,
-    listener: socket.socket,
+    post: _Post,
     ready: Callable[[Running], None],
     wrap: Callable[[Abeyance], Endpoint],
-    management: socket.socket | None,
 ) -> None:
     probed = Management()
-    where = None if management is None else address_of(management)
+    where = None if post.management is None else address_of(post.management)
     # Opened here and not by a lifespan event, which would turn the reason why it
     # cannot be opened into a line of somebody else's log.
-    async with managing(probed, management), app.running() as house:
-        welcome = await invite_first_administrator(house)
-        address = address_of(listener)
+    async with managing(probed, post.management), app.running() as house:
+        welcome = await invite_first_administrator(house) if post.first else None
+        address = address_of(post.listener)
 
         def start() -> None:
             probed.opened(house)
@@ -254,10 +294,23 @@ async def _serve(
             house.waiters.close()
 
         server = Server(make_config(wrap(app)), start, stop)
+        if post.parent is not None:
+            _follow(post.parent, server)
         try:
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=[post.listener])
         finally:
             probed.closed()
+
+
+def _follow(parent: int, server: Server) -> None:
+    """End when the parent has."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(parent)
+        server.handle_exit(SIGTERM, None)
+
+    loop.add_reader(parent, end)
 
 
 def _allow_descriptors() -> None:
@@ -270,6 +323,10 @@ def _allow_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _greet(running: Running) -> None:
+    _say(_greeting(running))
+
+
 def _greeting(running: Running) -> str:
     settings, house = running.settings, running.house
     lines = [
@@ -277,6 +334,7 @@ def _greeting(running: Running) -> str:
         f"  issuer   {house.endpoints.issuer}",
         f"  console  {house.endpoints.console}",
         f"  data     {settings.data}",
+        *([f"  workers  {settings.workers}"] if settings.workers > 1 else []),
         f"  probes   {_probes(running)}",
     ]
     if running.welcome is not None:

@@ -66,6 +66,7 @@ from abeyance.wire.errors import InvalidTarget
 from abeyance.wire.secret import Secret
 
 MOST_HELD_POLLS: Final = 100_000
+MOST_WORKERS: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ class Settings:
 
     issuer: str
     listen: Listen
+    workers: int  # processes that serve together
     management: Managed
     trusted_proxies: tuple[Network, ...]
     debug: bool
@@ -190,6 +192,7 @@ def load_settings(
     settings = Settings(
         issuer=issuer,
         listen=listen,
+        workers=_read_workers(told),
         management=read_management(told, listen, warnings),
         trusted_proxies=tuple(
             parse_proxy("server.trusted_proxies", text) for text in told.server.trusted_proxies
@@ -266,6 +269,22 @@ def _check_secure(settings: Settings) -> None:
 
 def _host(issuer: str) -> str:
     return urlsplit(issuer).hostname or ""
+
+
+def _read_workers(told: File) -> int:
+    key, workers = "server.workers", told.server.workers
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ConfigurationError(
+            key, f"is not between 1 and {MOST_WORKERS}", "Use as many as there are processors."
+        )
+    if workers > 1 and told.store.url is None and told.store.url_file is None:
+        raise ConfigurationError(
+            key,
+            "is more than 1, and SQLite is for one process: it keeps what polls need in memory, "
+            "and two would not agree",
+            "Name a PostgreSQL database in store.url, or use 1.",
+        )
+    return workers
 
 
 def _read_store(told: File, sources: Sources) -> Store:

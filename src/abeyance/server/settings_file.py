@@ -17,6 +17,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class ServerTable(Table, frozen=True):
     listen: str = "127.0.0.1:8400"
+    workers: int = 1
     trusted_proxies: list[str] = []
     debug: bool = False
     log_format: Literal["json", "text"] = "json"

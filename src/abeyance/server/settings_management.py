@@ -20,6 +20,13 @@ class Managed:
     listen: Listen | None
     demanded: bool
 
+    def of_worker(self, number: int) -> Listen:
+        """Each worker has numbers of its own, and so a port: the next one, counted from 0."""
+        if self.listen is None:
+            raise ValueError("nobody is answered")
+        port = self.listen.port
+        return Listen(self.listen.host, port + number if port else 0)
+
 
 def read_management(told: File, public: Listen, warnings: list[Caution]) -> Managed:
     text = told.management.listen

@@ -1,7 +1,7 @@
 """Two servers over one database: who decides at one is heard at the other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,10 @@ from typing import Final
 import pytest
 
 from abeyance.acts import dispose
+from abeyance.acts.deliver import LEASE
 from abeyance.keys.rotating import lay_down
 from abeyance.parties.client import ClientId
+from abeyance.pending.message import Claimed
 from abeyance.server.clock import SharedClock
 from abeyance.server.key_events import CHANGED
 from abeyance.store.postgres.store import PostgresStore
@@ -182,6 +184,75 @@ async def test_nobody_is_called_by_another_before_the_first_answer_is_known_to_b
         assert len(network.posts) == 1
         here.clock.move(1)
         await until(lambda: len(network.posts) == 2)
+
+
+@covers("DTR-CB-01", "EXT-NOTIFY-03")
+async def test_of_two_that_empty_the_outbox_one_sends_each_message(
+    database: Database, tmp_path: Path
+) -> None:
+    network = Network()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(keeping_in(database.url))
+        serving = partial(serve, tmp_path, config=CALLED_BACK, outside=network)
+        here = await stack.enter_async_context(serving())
+        there = await stack.enter_async_context(serving(clock=here.clock))
+        codes = [await each.s1.defer() for each in (here, there) * 6]
+        keys = [await here.key_of(code) for code in codes]
+        for each in (here, there):
+            await until(lambda: all(map(each.house.answering.is_out, keys)))  # noqa: B023
+        for code, each in zip(codes, (here, there) * 6, strict=True):
+            await each.approve(code)  # both look, and both will when all fall due
+        here.clock.move(1)
+        await until(lambda: len(network.posts) >= 12)
+        await nothing_more()
+        here.clock.move(30)
+        await nothing_more()
+        assert sorted(post.body["deferral_code"] for post in network.posts) == sorted(codes)
+
+
+@covers("EXT-NOTIFY-03")
+async def test_what_a_process_was_sending_when_it_fell_silent_is_sent_by_another(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent, network = Network(gate=asyncio.Event()), Network()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(keeping_in(database.url))
+        here = await stack.enter_async_context(serve(tmp_path, config=CALLED_BACK, outside=silent))
+        await here.approve(await here.s1.defer())
+        here.clock.move(1)
+        await until(lambda: len(silent.posts) == 1)
+        monkeypatch.setattr(here.house.store, "claim_messages", _nothing)
+        await stack.enter_async_context(
+            serve(tmp_path, config=CALLED_BACK, outside=network, clock=here.clock)
+        )
+        over = await here.house.store.next_message()
+        assert over is not None
+        left = over - here.clock.now()
+        assert LEASE - timedelta(seconds=1) <= left <= LEASE
+        here.clock.move(left.total_seconds() - 1)
+        await nothing_more()
+        assert network.posts == []
+        here.clock.move(1)
+        await until(lambda: network.posts == silent.posts)
+
+
+@covers("OAUTH-CAUTH-11", "SEC-DOS-08")
+async def test_limits_are_kept_by_each_so_two_allow_twice_as_much_and_no_more(pair: Pair) -> None:
+    wrong = [("grant_type", "x"), ("client_id", "s1"), ("client_secret", "x" * 40)]
+    refused = [(await each.post("/token", wrong)).status for each in pair * 7]
+    assert refused == [401] * 12 + [429] * 2
+    pair[0].clock.move(31)
+    asked = []
+    for each in pair * 51:
+        answer = await each.s1.ask()
+        asked.append(answer.status)
+        if answer.status != 429:
+            await each.s1.revoke(answer.code)
+    assert asked == [400] * 100 + [429] * 2
+
+
+async def _nothing(**_: object) -> Sequence[Claimed]:
+    return ()
 
 
 async def until(so: Callable[[], bool]) -> None:

@@ -75,6 +75,10 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-vers
 mutants: $(READY) ## Build server and client wrongly, one fault at a time, and see a test turn red (ARGS="M-33")
 	@$(BIN)/python tools/mutants.py $(ARGS)
 
+.PHONY: faults
+faults: $(READY) ## Break the world around the server, check every promise, write docs/reliability.md
+	@$(BIN)/python -m faults $(ARGS)
+
 .PHONY: lock
 lock: $(READY) ## Renew the lock files (ARGS=--upgrade for newer versions)
 	@$(COMPILE) $(ARGS) --extra server --extra postgres --output-file requirements/server.txt

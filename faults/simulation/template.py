@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -89,6 +89,13 @@ class Template:
     image: bytes
     keys: Keys
     signers: tuple[KeyPair, ...]
+
+    def changed(self, statement: str) -> "Template":
+        """With a database in which this was done."""
+        db = apsw.Connection(":memory:")
+        db.deserialize("main", self.image)
+        db.execute(statement)
+        return replace(self, image=db.serialize("main"))
 
 
 @cache

@@ -25,7 +25,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_SKEW: Final = 600.0
 _JUMP: Final = 2.0
 _BRIEF: Final = ("brief",)
-_SCOPES: Final = (("read",), ("read", "write"), ("write",), _BRIEF)
+_SCOPES: Final = (("read", "write"), ("read", "write"), ("write",), _BRIEF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,178 @@
+"""The lanes: what each runs, how much of it, and what came of that."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from faults.checker import Violation
+from faults.mutants import BUDGET, STARTS, Hunted, hunt
+from faults.safeguards import MUTANTS
+from faults.simulation.chance import Fault
+from faults.simulation.world import live
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_AT_A_TIME: Final = 100
+_PASSED: Final = re.compile(r"(\d+) passed")
+_SKIPPED: Final = re.compile(r"(\d+) skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Worlds:
+    """What some simulated worlds have shown."""
+
+    count: int
+    calls: int = 0
+    tokens: int = 0
+    callbacks: int = 0
+    faults: Counter[Fault] = field(default_factory=Counter)
+    violations: tuple[tuple[int, Violation], ...] = ()
+
+    def __add__(self, other: "Worlds") -> "Worlds":
+        return Worlds(
+            self.count + other.count,
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.callbacks + other.callbacks,
+            self.faults + other.faults,
+            self.violations + other.violations,
+        )
+
+    @property
+    def blind(self) -> list[str]:
+        """Faults that never struck."""
+        return [each.value for each in Fault if not self.faults[each]]
+
+
+def be_quiet() -> None:
+    """What the server logs of faults that are meant to happen is of no use here."""
+    structlog.configure(processors=[_drop])
+
+
+def _drop(*_: object) -> str:
+    raise structlog.DropEvent
+
+
+def simulate(seeds: range) -> Worlds:
+    """Run these worlds, here."""
+    be_quiet()
+    found = Worlds(0)
+    for seed in seeds:
+        seen = live(seed)
+        kinds = Counter(each["event"] for each in seen.events)
+        tokens = sum(each.get("what") == "token" for each in seen.events)
+        broken = tuple((seed, each) for each in seen.violations)
+        found += Worlds(1, kinds["call"], tokens, kinds["callback"], seen.faults, broken)
+    return found
+
+
+def simulate_all(pool: Executor, count: int) -> Worlds:
+    """Run so many worlds on all processors."""
+    parts = [range(at, min(at + _AT_A_TIME, count)) for at in range(0, count, _AT_A_TIME)]
+    return sum(pool.map(simulate, parts), Worlds(0))
+
+
+def hunt_all(pool: Executor) -> list[Hunted]:
+    """Plant every mutant, one after the other."""
+    places = range(len(MUTANTS))
+    worlds = pool.map(_hunt, chain(places))
+    return [Hunted(MUTANTS[at], *found) for at, found in zip(places, worlds, strict=True)]
+
+
+def _hunt(at: int) -> tuple[tuple[int | None, ...], frozenset[str]]:
+    be_quiet()
+    found = hunt(MUTANTS[at], STARTS, BUDGET)
+    return found.worlds, found.promises
+
+
+# --- lanes that are tests, with larger numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Tests that are run as a lane. `tries` of what they `make`, by the variable `counts`."""
+
+    name: str
+    promises: str
+    make: str
+    tests: tuple[str, ...]
+    tries: int | None = None
+    counts: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    lane: Lane
+    passed: int
+    skipped: int
+    good: bool
+    seconds: float
+    says: str
+
+    @property
+    def tries(self) -> int:
+        """Of what the lane makes; tests where nothing else is counted."""
+        return self.passed if self.lane.tries is None else self.lane.tries
+
+
+def lanes(images: int, kills: int) -> Sequence[Lane]:
+    """Every lane that is tests, in the order of the report."""
+    return (
+        Lane(
+            "B power cuts", "R2", "disk images", ("tests/store/test_powercut.py",), images,
+            "POWER_CUTS",
+        ),
+        Lane("C kill -9", "R1, R2", "kills", ("tests/store/test_kill.py",), kills, "KILLS"),
+        Lane(
+            "C real servers", "R1, R3, R7", "tests",
+            (
+                "tests/server/test_races.py",
+                "tests/server/test_several.py",
+                "tests/store/test_broken.py",
+            ),
+        ),
+        Lane(
+            "D interleavings", "R1, R3", "tests",
+            ("tests/store/test_sqlite.py", "tests/store/test_model.py"),
+        ),
+    )  # fmt: skip
+
+
+def run_lane(lane: Lane) -> Ran:
+    """Run its tests with its number of tries."""
+    began = time.monotonic()
+    more: Mapping[str, str] = {} if lane.counts is None else {lane.counts: str(lane.tries)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *lane.tests],
+        cwd=ROOT,
+        env={**os.environ, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Ran(
+        lane,
+        _count(_PASSED, done.stdout),
+        _count(_SKIPPED, done.stdout),
+        done.returncode == 0,
+        time.monotonic() - began,
+        "\n".join(_last(done.stdout)),
+    )
+
+
+def _count(pattern: re.Pattern[str], text: str) -> int:
+    return sum(int(each) for each in pattern.findall(text))
+
+
+def _last(text: str) -> Iterator[str]:
+    yield from text.splitlines()[-15:]

@@ -10,12 +10,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from abeyance.pending.change import Applied, CastVote, TokenRecord
+from abeyance.pending.message import Message, MessageKind
 from abeyance.pending.request import Held
 from abeyance.pending.states import Approved, Denied, Event, Pending, Redeemed
 from abeyance.pending.votes import Verdict
@@ -78,7 +80,7 @@ async def live(store: Store, recorder: Recorder, *, denied: bool) -> None:
     verdict, event = (Verdict.DENY, Event.DENY) if denied else (Verdict.APPROVE, Event.APPROVE)
     decide = (advance(event, version=1), CastVote(1, a_ballot(verdict=verdict)))
     for step in (
-        change(key, request, rows=(an_event("opened"),)),
+        change(key, request, rows=(an_event("opened"), a_callback(request.held.expires_at))),
         change(key, *decide, rows=(an_event("decided"),)),
         change(key, advance(Event.REDEEM, version=2), rows=(token, an_event("redeemed"))),
     ):
@@ -87,6 +89,14 @@ async def live(store: Store, recorder: Recorder, *, denied: bool) -> None:
             assert answer.current is not None
             redeemed = isinstance(answer.current.state, Redeemed)
             recorder.acknowledge(Told(answer.current, token if redeemed else None))
+
+
+def a_callback(until: datetime) -> Message:
+    """Waits for the end of the request, falls due with it, and goes with the redemption."""
+    return Message(
+        n=1, seq=0, kind=MessageKind.CALLBACK, to="shop", sealed=b"sealed", due_at=None,
+        on_end=True, until=until,
+    )  # fmt: skip
 
 
 # --- what is found afterwards
@@ -145,13 +155,15 @@ async def halves(db: Db) -> Sequence[Row]:
                        (SELECT count(*) FROM inbox i WHERE i.home = r.home) AS waiting,
                        (SELECT count(*) FROM vote v WHERE v.home = r.home) AS votes,
                        (SELECT count(*) FROM token t WHERE t.home = r.home) AS tokens,
-                       (SELECT count(*) FROM audit a WHERE a.home = r.home) AS events
+                       (SELECT count(*) FROM audit a WHERE a.home = r.home) AS events,
+                       (SELECT count(*) FROM outbox o WHERE o.home = r.home) AS messages,
+                       (SELECT count(due_at) FROM outbox o WHERE o.home = r.home) AS due
                   FROM request r)
-         WHERE (state, snapshots, waiting, votes, tokens, events) NOT IN (VALUES
-                   ('pending', 1, 2, 0, 0, 1),
-                   ('approved', 1, 0, 1, 0, 2),
-                   ('denied', 1, 0, 1, 0, 2),
-                   ('redeemed', 1, 0, 1, 1, 3))
+         WHERE (state, snapshots, waiting, votes, tokens, events, messages, due) NOT IN (VALUES
+                   ('pending', 1, 2, 0, 0, 1, 1, 0),
+                   ('approved', 1, 0, 1, 0, 2, 1, 1),
+                   ('denied', 1, 0, 1, 0, 2, 1, 1),
+                   ('redeemed', 1, 0, 1, 1, 3, 0, 0))
         """
     )
 

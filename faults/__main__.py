@@ -1,6 +1,6 @@
 """Run every lane, print the table, write the figures into docs/reliability.md.
 
-    python -m faults [--worlds N] [--images N] [--kills N]
+    python -m faults [--worlds N] [--images N] [--kills N] [--rounds N]
     python -m faults world SEED      one simulated world, with its log
 
 Exits with 1 if a promise was broken, a fault never struck or a mutant was not caught.
@@ -23,11 +23,12 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=20_000)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=360, help="of each race")
     parser.add_argument("what", nargs="*", metavar="world SEED")
     given = parser.parse_args()
     match given.what:
         case []:
-            return run_all(given.worlds, given.images, given.kills)
+            return run_all(given.worlds, given.images, given.kills, given.rounds)
         case ["world", seed] if seed.isdecimal():
             return show(int(seed))
         case _:
@@ -45,19 +46,20 @@ def show(seed: int) -> int:
     return 1 if seen.violations else 0
 
 
-def run_all(worlds: int, images: int, kills: int) -> int:
+def run_all(worlds: int, images: int, kills: int, rounds: int) -> int:
     began = time.monotonic()
     print(
         f"Simulation under {platform.python_implementation()} {platform.python_version()},"
-        " with the event loop of faults/simulation/loop.py"
+        " with the event loop of faults/simulation/loop.py",
+        flush=True,
     )
     with ProcessPoolExecutor(2) as pool:
         seen = simulate_all(pool, worlds)
-        print(f"{seen.count:,} worlds in {time.monotonic() - began:.0f} s")
+        print(f"{seen.count:,} worlds in {time.monotonic() - began:.0f} s", flush=True)
         hunted = hunt_all(pool)
-    print(f"{len(hunted)} mutants hunted after {time.monotonic() - began:.0f} s")
+    print(f"{len(hunted)} mutants hunted after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(2) as threads:
-        ran = list(threads.map(run_lane, lanes(images, kills)))
+        ran = list(threads.map(run_lane, lanes(images, kills, rounds)))
     lines = list(rows(seen, ran, hunted))
     print("\n".join(lines))
     write_page(lines)

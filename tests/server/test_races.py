@@ -2,11 +2,14 @@
 
 The store's own suite races its changes; here whole requests race. `paused` opens
 the window on purpose: it holds the first change back until another has been applied.
+
+`RACES` sets how often each is run.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -20,7 +23,15 @@ from abeyance.pending.votes import Verdict
 from tests.covers import covers
 from tests.served import PAYMENT, Answer, Served, check_not_stored
 
+ROUNDS: Final = int(os.environ.get("RACES", "1"))
+
 Act = Callable[[], Awaitable[Any]]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if ROUNDS > 1:
+        metafunc.fixturenames.append("again")
+        metafunc.parametrize("again", range(ROUNDS))
 
 
 class Paused:

@@ -1,6 +1,8 @@
 """The table, and the part of `docs/reliability.md` that is made from it."""
 
+import platform
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +25,8 @@ _SIMULATED: Final = (
 
 def rows(worlds: Worlds, ran: Sequence[Ran], hunted: Sequence[Hunted]) -> Iterator[str]:
     """Lines of Markdown: the promises by lane, the faults, the mutants."""
+    yield f"Run on {datetime.now(UTC):%Y-%m-%d} under Python {platform.python_version()}."
+    yield ""
     yield "| promise | lane | tries | violations |"
     yield "| --- | --- | --- | --- |"
     for promises, says in _SIMULATED:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any, Final
 from unittest.mock import patch
@@ -107,11 +107,16 @@ def _grants_what_was_asked(granted: Any) -> Any:
     return lambda loaded, vote, house: granted(loaded, replace(vote, choice=None), house)
 
 
+async def _in_peace(work: Any) -> None:
+    with suppress(StoreAway):
+        await work
+
+
 def _counts_before_commit(apply: Any) -> Any:
     writing: set[asyncio.Future[Any]] = set()
 
     async def counted(house: Any, seen: Any, *rest: Any) -> Any:
-        late = asyncio.ensure_future(apply(house, seen, *rest))
+        late = asyncio.ensure_future(_in_peace(apply(house, seen, *rest)))
         writing.add(late)
         late.add_done_callback(writing.discard)
         return Counted(seen.loaded.held.state)

@@ -142,11 +142,19 @@ def lanes(images: int, kills: int, rounds: int) -> Sequence[Lane]:
         ),
         Lane(
             "C several servers, store away", "R1, R3, R7", "tests",
-            ("tests/server/test_several.py", "tests/store/test_broken.py"),
+            (
+                "tests/server/test_several.py",
+                "tests/server/test_on_postgres.py",
+                "tests/store/test_broken.py",
+            ),
         ),
         Lane(
             "D interleavings", "R1, R3", "tests",
-            ("tests/store/test_sqlite.py", "tests/store/test_model.py"),
+            (
+                "tests/store/test_sqlite.py",
+                "tests/store/test_postgres.py",
+                "tests/store/test_model.py",
+            ),
         ),
     )  # fmt: skip
 

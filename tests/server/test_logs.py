@@ -16,7 +16,7 @@ from tests.served import serve
 
 
 @contextmanager
-def _written(monkeypatch: pytest.MonkeyPatch, form: str) -> Iterator[io.StringIO]:
+def written(monkeypatch: pytest.MonkeyPatch, form: str) -> Iterator[io.StringIO]:
     out = io.StringIO()
     monkeypatch.setattr("sys.stderr", out)
     before = logging.getLogger().handlers[:]
@@ -33,7 +33,7 @@ async def test_a_line_names_the_request_as_its_answer_does(
 ) -> None:
     form = [("client_id", "somebody"), ("client_secret", "wrong"), ("grant_type", "x")]
     async with serve(tmp_path) as served:
-        with _written(monkeypatch, "json") as out:
+        with written(monkeypatch, "json") as out:
             ours = await served.post("/token", form)
             theirs = await served.post("/token", form, headers=[("x-request-id", "their-7")])
             forged = await served.post("/token", form, headers=[("x-request-id", "a\nb")])
@@ -53,7 +53,7 @@ def test_text_for_people_is_one_line_an_event_and_moves_no_terminal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code = "AbCdEf0123456789" * 4
-    with _written(monkeypatch, "text") as out:
+    with written(monkeypatch, "text") as out:
         logging.getLogger("somebody.else").warning("line\nbreak \x1b[31m \u202e %s", code)
     [line] = out.getvalue().splitlines()
     assert "level='warning'" in line

@@ -69,7 +69,7 @@ def test_the_unit_runs_as_nobody_in_particular_and_may_write_one_folder() -> Non
     program, command = start.split()
     assert (Path(program).name, command) == ("abeyance", "serve")
     # More than the server takes by itself, or it would be killed while it answers.
-    assert unit["TimeoutStopSec"] == ["30s"]
+    assert unit["TimeoutStopSec"] == ["45s"]
 
 
 @covers("SEC-OPS-16")

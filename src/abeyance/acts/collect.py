@@ -15,6 +15,7 @@ from abeyance.acts.interact import lapse
 from abeyance.acts.openid import find_identity_key
 from abeyance.acts.standing import actor_stands, bounds, derived_stands, still_allowed
 from abeyance.acts.tell import tell
+from abeyance.acts.tracing import link_first
 from abeyance.faces.face import Face
 from abeyance.grants.grant import Behind
 from abeyance.oauth.client_authentication import AuthenticatedClient
@@ -196,6 +197,7 @@ async def _redeem(
         match await house.store.apply(change):
             case Applied():
                 house.counters.redeemed.inc()
+                await link_first(house, held.key)
                 return succeeded.answer
             case Superseded(lost=TurnFamily()):
                 continue

@@ -15,6 +15,7 @@ from abeyance.acts.notice import notice_rows
 from abeyance.acts.repeat import find_earlier, reserve_home
 from abeyance.acts.standing import derived_stands
 from abeyance.acts.tell import with_ending
+from abeyance.acts.tracing import note_trace
 from abeyance.oauth.client_authentication import challenge
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
@@ -94,7 +95,7 @@ async def defer(house: House, asked: Asked, verdict: Defer) -> Deferred | None:
     )
     callback = callback_row(house, client, opened, asked.notification_token)
     notices = notice_rows(house, opened, snapshot)
-    rows = (*opened.change.rows, *claimed.rows, *callback, *notices)
+    rows = (*note_trace(house, opened.change.rows), *claimed.rows, *callback, *notices)
     if claimed.behind is not None:
         rows += (LiveUntil(opened.held.expires_at),)
     if asked.identifier is not None:

@@ -115,6 +115,16 @@ class Hook:
     outside: Outside
 
 
+class Traces(Protocol):
+    """Traces of requests, where somebody records them."""
+
+    def current(self) -> str | None:
+        """What is being recorded at this moment, as a traceparent (W3C Trace Context)."""
+        ...
+
+    def link(self, traceparent: str) -> None: ...
+
+
 class Documents(Protocol):
     """Clients whose id is the address of a document about them (OAUTH-CIMD-01)."""
 
@@ -159,6 +169,7 @@ class House:
     algorithms: frozenset[str]  # by which clients may sign what they send
     openid: OpenId | None  # OpenID Connect, where it is switched on
     authorities: tuple[x509.Certificate, ...] = ()  # that may vouch for clients
+    traces: Traces | None = None  # where requests are traced
 
 
 Gone: TypeAlias = Callable[[], Awaitable[None]]

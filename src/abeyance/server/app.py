@@ -19,8 +19,10 @@ issuer's path and the mount point must agree; the metadata document is also
 served below the mount point, and belongs at `endpoints.well_known` of the host.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from abeyance.acts import dispose, signal
 from abeyance.acts.house import Clock, House
@@ -40,6 +42,7 @@ from abeyance.server.http import (
 from abeyance.server.pages.app import SEGMENTS
 from abeyance.server.pages.host import HostPeople, session_digest
 from abeyance.server.settings import Settings
+from abeyance.server.tracing import Tracing, open_tracing
 from abeyance.server.wiring import open_house, open_routes
 from abeyance.store.ports import Ground, OfClient, OfConsent, OfPerson, OfSession
 from abeyance.wire.reply import Reply
@@ -61,6 +64,7 @@ class Abeyance:
         "_pages",
         "_people",
         "_settings",
+        "_tracing",
         "house",
     )
 
@@ -78,6 +82,7 @@ class Abeyance:
         self._people = people
         self._outside = outside
         self._mailer = mailer
+        self._tracing: Tracing | None = None
         self._endpoints: Mapping[str, Endpoint] = {}
         self._pages: Endpoint | None = None
         self._admin: Endpoint | None = None
@@ -87,12 +92,14 @@ class Abeyance:
     async def running(self) -> AsyncIterator[House]:
         """Open the store and answer requests until the block ends."""
         async with (
+            self._traced() as self._tracing,
             open_house(
                 self._settings,
                 clock=self._clock,
                 hosted=self._people is not None,
                 outside=self._outside,
                 mailer=self._mailer,
+                traces=self._tracing,
             ) as house,
             open_routes(house, self._settings, self._people) as routes,
         ):
@@ -102,7 +109,18 @@ class Abeyance:
                 yield house
             finally:
                 self.house, self._endpoints = None, {}
-                self._pages = self._admin = None
+                self._pages = self._admin = self._tracing = None
+
+    @asynccontextmanager
+    async def _traced(self) -> AsyncIterator[Tracing | None]:
+        if not self._settings.tracing:
+            yield None
+            return
+        tracing = open_tracing(self._settings.trusted_proxies)
+        try:
+            yield tracing
+        finally:
+            await asyncio.to_thread(tracing.close)
 
     async def sign_out(self, person: str, session: str) -> None:
         """Tell that a person has signed out of the host application (`HostPerson`'s names).
@@ -147,7 +165,11 @@ class Abeyance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            if self._tracing is None:
+                await self._answer(scope, receive, send)
+            else:
+                route = self._route(scope)
+                await self._tracing.answer(self._answer, route, scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -155,9 +177,7 @@ class Abeyance:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         CURRENT.set(scope)
-        path, root = scope["path"], scope.get("root_path", "")
-        if root and path.startswith(root + "/"):
-            path = path[len(root) :]
+        path, root = _path(scope), scope.get("root_path", "")
         endpoint = self._endpoints.get(path)
         if endpoint is not None:
             await endpoint(scope, receive, send)
@@ -178,6 +198,17 @@ class Abeyance:
         https = self._settings.issuer.startswith("https:")
         await send_reply(scope, send, reply, json_fields(https=https))
 
+    def _route(self, scope: Scope) -> str | None:
+        """Where it goes, in words of ours alone; of pages the first segment."""
+        path = _path(scope)
+        if path in self._endpoints:
+            return path
+        for prefix in ("", urlsplit(self._settings.issuer).path):
+            segment = _segment(path, prefix)
+            if segment == ADMIN or segment in SEGMENTS:
+                return f"{prefix}/{segment}"
+        return None
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         started = False
@@ -192,6 +223,13 @@ class Abeyance:
             await send({"type": "lifespan.startup.failed", "message": str(fault)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _path(scope: Scope) -> str:
+    """The path below the place where we are mounted."""
+    path: str = scope["path"]
+    root = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root + "/") else path
 
 
 def _segment(path: str, prefix: str) -> str:

@@ -51,6 +51,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{1,64}")
 _PROCESS = os.urandom(4).hex().encode()
 _ANSWERS = itertools.count()
 _REQUEST_ID_KEY: Final = "abeyance.request_id"  # in the scope, once one of ours has been drawn
+TRACE_ID: Final = "abeyance.trace_id"  # in the scope of a request that is traced
 # The scope as it came, so that the log names a request as its answer does.
 CURRENT: Final[ContextVar[Scope | None]] = ContextVar("abeyance.scope", default=None)
 # No parameter of ours is ever read from a query; one that stands there is told

@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from abeyance.server.http import CURRENT, request_id
+from abeyance.server.http import CURRENT, TRACE_ID, request_id
 
 _MASK: Final = "[masked]"
 # Our handles and digests have 43 characters or more; JWTs have dots between parts.
@@ -72,6 +72,8 @@ def _name_request(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
     scope = CURRENT.get()
     if scope is not None:
         event["request_id"] = request_id(scope).decode()
+        if TRACE_ID in scope:
+            event["trace_id"] = scope[TRACE_ID]
     return event
 
 

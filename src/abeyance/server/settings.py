@@ -101,6 +101,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     debug: bool
     log_format: str
+    tracing: bool
     demo: bool
     data: Path
     store: Store
@@ -199,6 +200,7 @@ def load_settings(
         ),
         debug=told.server.debug,
         log_format=told.server.log_format,
+        tracing=told.server.tracing,
         demo=demo,
         data=sources.resolve("data", told.data),
         store=_read_store(told, sources),

@@ -21,6 +21,7 @@ class ServerTable(Table, frozen=True):
     trusted_proxies: list[str] = []
     debug: bool = False
     log_format: Literal["json", "text"] = "json"
+    tracing: bool = False
 
 
 class ManagementTable(Table, frozen=True):

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from abeyance.acts.challenge import Recognize
-from abeyance.acts.house import Clock, Hook, House, Limits, Terms
+from abeyance.acts.house import Clock, Hook, House, Limits, Terms, Traces
 from abeyance.acts.published_keys import PublishedKeys
 from abeyance.acts.restoring import check_here
 from abeyance.grants import GRANTS
@@ -99,6 +99,7 @@ async def open_house(
     hosted: bool = False,
     outside: Outside | None = None,
     mailer: Mailer | None = None,
+    traces: Traces | None = None,
 ) -> AsyncIterator[House]:
     """Open keys and store, bring in what the configuration declares, close at the end.
 
@@ -207,6 +208,7 @@ async def open_house(
             ),
             openid=_openid(settings, hosted=hosted),
             algorithms=fapi.ALGORITHMS if settings.fapi else SIGNING_ALGORITHMS,
+            traces=traces,
             authorities=() if settings.mtls is None else settings.mtls.authorities,
         )
         if isinstance(settings.decider, Rules):

@@ -221,3 +221,33 @@ def test_no_private_key_is_printed(
         for line in path.read_text().splitlines():
             if "KEY" not in line:
                 assert line not in told.out + told.err
+
+
+@covers("OAUTH-SEC-07")
+def test_a_root_is_succeeded_listed_and_taken_out(
+    config: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(listed(config, capsys)) == 1, "a root alone is no news"
+    assert keys.rotate(root=True, config=config, now=lambda: NOW) == 0
+    assert "used from  2026-03-04T13:00:00Z" in capsys.readouterr().out
+    _, first, second = listed(config, capsys)
+    assert [first["state"], second["state"]] == ["root in use", "next root"]
+    assert (folder / "root-20260304T130000Z.key").stat().st_mode & 0o777 == 0o600
+    assert keys.rotate(root=True, config=config, now=lambda: NOW) == 1
+    assert "waits already" in capsys.readouterr().err
+    _, first, second = listed(config, capsys, NOW + HOUR)
+    assert [first["state"], second["state"]] == ["root to retire", "root in use"]
+    later = NOW + HOUR
+    assert keys.retire(second["kid"], config=config, now=lambda: later) == 1
+    assert keys.retire(first["kid"], config=config, now=lambda: later) == 0
+    assert "is lost" in capsys.readouterr().err
+    assert not (folder / "root.key").exists()
+    assert len(listed(config, capsys, later)) == 1
+
+
+@covers("OAUTH-SEC-07")
+def test_a_root_has_no_algorithm_to_choose(config: Path, folder: Path) -> None:
+    before = content(folder)
+    assert main(["keys", "rotate", "--root", "--alg", "PS256", "--config", str(config)]) == 2
+    assert main(["keys", "rotate", "--root", "--in", "1m", "--config", str(config)]) == 2
+    assert content(folder) == before

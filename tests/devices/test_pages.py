@@ -313,7 +313,7 @@ async def test_a_code_is_not_used_again_for_a_day(served: Served) -> None:
     device = await tv(served).begin()
     code = normalize_user_code(device.code)
     assert code is not None
-    key = hash_user_code(code, served.house.keys.user_code_key)
+    key = hash_user_code(code, served.house.keys.derived.user_code_key)
     store, clock = served.house.store, served.clock
     clock.move(600 + 86_000)
     assert await store.find_reservation(key, now=clock.now()) is not None

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_is_made_is_loaded_again(folder: Path) -> None:
     first, second = load(folder), load(folder)
     assert first == second
-    assert first.derived.nonce_key == second.derived.nonce_key
+    assert first.roots == second.roots
     assert sorted(each.name for each in folder.iterdir()) == [
         ROOT,
         "signing-20260304T120000Z.pem",
@@ -48,7 +48,7 @@ def test_what_is_made_is_loaded_again(folder: Path) -> None:
 def test_two_servers_never_have_the_same_keys(tmp_path: Path) -> None:
     one, other = load(tmp_path / "one"), load(tmp_path / "other")
     assert one.schedule.keys[0].kid != other.schedule.keys[0].kid
-    assert one.derived != other.derived
+    assert one.roots.all[0].keys != other.roots.all[0].keys
 
 
 @covers("OAUTH-SEC-06", "SEC-STORE-08")
@@ -214,7 +214,7 @@ def test_nothing_private_is_published(folder: Path) -> None:
 
 @covers("OAUTH-SEC-07")
 def test_each_purpose_has_a_key_of_its_own(folder: Path) -> None:
-    keys = load(folder).derived
+    keys = load(folder).roots.all[0].keys
     found = {keys.nonce_key, keys.log_key, keys.interaction_key, keys.seal_key}
     root = parse_base64url((folder / ROOT).read_text().strip())
     assert len(found | {root}) == 5
@@ -225,7 +225,7 @@ def test_each_purpose_has_a_key_of_its_own(folder: Path) -> None:
 def test_no_secret_shows_in_a_printout(folder: Path) -> None:
     keys = load(folder)
     shown = repr(keys)
-    derived = keys.derived
+    derived = keys.roots.all[0].keys
     for secret in (
         derived.nonce_key, derived.log_key, derived.interaction_key, derived.seal_key,
     ):  # fmt: skip

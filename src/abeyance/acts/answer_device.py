@@ -99,9 +99,10 @@ async def confirm(
 
 async def _claim(house: House, code: str, person: Person, session: ConsoleSession) -> Home | None:
     now = house.clock.now()
-    reserved = await house.store.find_reservation(
-        hash_user_code(code, house.keys.user_code_key), now=now
-    )
+    reserved = None
+    for keys in house.keys.known:
+        key = hash_user_code(code, keys.user_code_key)
+        reserved = reserved or await house.store.find_reservation(key, now=now)
     # What is not there is looked for all the same.
     home = Home(house.random(HOME_BYTES)) if reserved is None else reserved.home
     found = await house.store.find_device(home)

@@ -96,7 +96,7 @@ async def _reserve(house: House, device: Device) -> Secret:
         drawn = draw_user_code(house.random(DRAWN_BYTES))
         if drawn is None:
             continue
-        key = hash_user_code(drawn, house.keys.user_code_key)
+        key = hash_user_code(drawn, house.keys.derived.user_code_key)
         wanted = Reservation(key, device.home, device.expires_at + RETENTION)
         if (await house.store.reserve(wanted, now=now)).home == device.home:
             return Secret(drawn)

@@ -10,14 +10,14 @@ from typing import Final
 import structlog
 
 from abeyance.acts.house import House
+from abeyance.acts.sealing import callback_place, open_sealed, seal_now
 from abeyance.outbound.caller import Unreachable
 from abeyance.outbound.targets import Forbidden
 from abeyance.parties.client import Client
 from abeyance.pending.message import Claimed, Done, Message, MessageKind, RetryAt, Settled, retry
 from abeyance.pending.opening import Opened
-from abeyance.pending.request import Held, Key
+from abeyance.pending.request import Held
 from abeyance.pending.states import Approved, Cancelled, Denied
-from abeyance.proofs.sealing import NONCE_BYTES, seal, unseal
 from abeyance.store.ports import SecurityEvent
 from abeyance.wire import names
 from abeyance.wire.reply import render_json
@@ -39,12 +39,7 @@ def callback_row(
     if client.notification_endpoint is None:
         return ()
     key, told = opened.held.key, "" if token is None else token.reveal()
-    sealed = seal(
-        Secret(f"{opened.code.reveal()}\n{told}"),
-        house.keys.seal_key,
-        about=_place(key),
-        nonce=house.random(NONCE_BYTES),
-    )
+    sealed = seal_now(house, Secret(f"{opened.code.reveal()}\n{told}"), callback_place(key))
     return (
         Message(
             n=key.n,
@@ -128,7 +123,7 @@ def _too_early(house: House, held: Held, now: datetime) -> datetime | None:
 def _unseal(house: House, claimed: Claimed) -> tuple[str, str] | None:
     if claimed.sealed is None:
         return None
-    told = unseal(claimed.sealed, house.keys.seal_key, about=_place(claimed.key))
+    told = open_sealed(house, claimed.sealed, callback_place(claimed.key))
     if told is None:
         return None
     code, _, token = told.reveal().partition("\n")
@@ -140,7 +135,3 @@ async def _alarm(house: House, event: str, client: Client) -> None:
     if house.reported.first((event, client.id)):
         now = house.clock.now()
         await house.store.record(SecurityEvent(now, event, "system", client.id))
-
-
-def _place(key: Key) -> bytes:
-    return b"callback\0" + key.home + key.n.to_bytes(4, "big")

@@ -24,9 +24,13 @@ def pseudonym_of(house: House, person: PersonId) -> PersonId:
     return PersonId(f"{ERASED}{house.keys.pseudonym(person)}")
 
 
-async def was_erased(house: House, person: PersonId) -> bool:
+async def find_erased(house: House, person: PersonId) -> Person | None:
     """Nobody gets the id of somebody who was erased: at resources it would be them."""
-    return await house.store.find_person(pseudonym_of(house, person)) is not None
+    for pseudonym in house.keys.pseudonyms(person):
+        erased = await house.store.find_person(PersonId(f"{ERASED}{pseudonym}"))
+        if erased is not None:
+            return erased
+    return None
 
 
 async def erase_person(house: House, person: Person, *, by: str) -> PersonId:

@@ -58,6 +58,7 @@ class Visited:
 
     loaded: Loaded
     place: Place
+    code: str  # what the client shows as well, if it can (EXT-INTERACT-09)
     step: Step | None
     note: str | None
     done: Interaction | None
@@ -65,7 +66,7 @@ class Visited:
 
 def address(house: House, key: Key, number: int) -> str:
     """The interaction URI, the same each time while this number is awaited (DTR-IURI-01)."""
-    segment = mint_interaction(Place(key, number), house.keys.interaction_key)
+    segment = mint_interaction(Place(key, number), house.keys.derived.interaction_key)
     return f"{house.endpoints.interaction}/{segment.reveal()}"
 
 
@@ -74,13 +75,14 @@ def invite(house: House, required: InteractionRequired) -> Invitation:
 
     `until` is only there for clients that can present an address (reading 27).
     """
+    place, keys = Place(required.key, required.number), house.keys.derived
     uri = address(house, required.key, required.number)
     if required.until is None:
         return Invitation(uri=uri)
     left = (required.until - house.clock.now()).total_seconds()
     return Invitation(
         uri=uri,
-        code=comparison_code(Place(required.key, required.number), house.keys.interaction_key),
+        code=comparison_code(place, keys.interaction_key),
         expires_in=max(1, int(left)),
         arrived=required.arrived,
     )
@@ -127,11 +129,16 @@ async def arrive(house: House, visited: Visited) -> None:
 
 async def visit(house: House, person: Person, segment: str) -> Visited | None:
     """What stands at this address for this person; `None`: nothing, or not for them."""
-    place = parse_interaction(segment, house.keys.interaction_key)
-    loaded = None if place is None else await house.store.find_loaded(place.key)
-    if place is None or loaded is None or not may_act(person, loaded):
-        return None
-    return _look(house, loaded, place)
+    for keys in house.keys.known:
+        place = parse_interaction(segment, keys.interaction_key)
+        if place is None:
+            continue
+        loaded = await house.store.find_loaded(place.key)
+        if loaded is None or not may_act(person, loaded):
+            return None
+        # By the key of this address: its client was shown a code of the same.
+        return _look(house, loaded, place, comparison_code(place, keys.interaction_key))
+    return None
 
 
 async def take(
@@ -202,7 +209,7 @@ def may_act(person: Person, loaded: Loaded) -> bool:
     )
 
 
-def _look(house: House, loaded: Loaded, place: Place) -> Visited:
+def _look(house: House, loaded: Loaded, place: Place, code: str) -> Visited:
     step = note = None
     state = loaded.held.state_at(house.clock.now())
     if (
@@ -213,7 +220,7 @@ def _look(house: House, loaded: Loaded, place: Place) -> Visited:
         step = CONSENT if state.step == CONSENT.id else house.steps.get(state.step)
         note = state.note
     done = next((each for each in loaded.interactions if each.number == place.number), None)
-    return Visited(loaded=loaded, place=place, step=step, note=note, done=done)
+    return Visited(loaded=loaded, place=place, code=code, step=step, note=note, done=done)
 
 
 def _done(

@@ -6,11 +6,11 @@ is outside the database (EXT-IDEMP-06, -08).
 """
 
 from abeyance.acts.house import House
+from abeyance.acts.sealing import handle_place, open_sealed, seal_now
 from abeyance.pending.change import SealedCopy
 from abeyance.pending.handles import Home
 from abeyance.pending.opening import Deferred, Opened
 from abeyance.pending.request import Key, Snapshot
-from abeyance.proofs.sealing import NONCE_BYTES, seal, unseal
 from abeyance.wire.errors import InvalidRequest
 from abeyance.wire.secret import Secret
 
@@ -33,15 +33,13 @@ async def join(house: House, home: Home, snapshot: Snapshot) -> Deferred | None:
 async def open_handle(house: House, key: Key) -> Secret | None:
     """The handle of a request, from its sealed copy; `None` once the request has ended."""
     sealed = await house.store.find_sealed(key)
-    return None if sealed is None else unseal(sealed, house.keys.seal_key, about=_place(key))
+    return None if sealed is None else open_sealed(house, sealed, handle_place(key))
 
 
 def seal_handle(house: House, opened: Opened) -> SealedCopy:
     """The sealed copy by which a repetition is answered."""
     key = opened.held.key
-    nonce = house.random(NONCE_BYTES)
-    sealed = seal(opened.code, house.keys.seal_key, about=_place(key), nonce=nonce)
-    return SealedCopy(key.n, sealed)
+    return SealedCopy(key.n, seal_now(house, opened.code, handle_place(key)))
 
 
 def _is_same(waiting: Snapshot, asked: Snapshot) -> bool:
@@ -53,7 +51,3 @@ def _is_same(waiting: Snapshot, asked: Snapshot) -> bool:
         and waiting.asked.resources == asked.asked.resources
         and waiting.asked.details == asked.asked.details
     )
-
-
-def _place(key: Key) -> bytes:
-    return b"deferral_code\0" + key.home + key.n.to_bytes(4, "big")

@@ -181,7 +181,7 @@ async def _issued(house: House, client: Client, shown: Shown) -> Recognised | No
     )
     if shown.role is not Role.ASSERTION:
         return found
-    home = _home(house, issuer, read_jti(claims))
+    home = _home(house, issuer, read_jti(claims), found.expires_at)
     return replace(
         found,
         home=home,
@@ -219,10 +219,13 @@ async def _mapped(house: House, issuer: TrustedIssuer, claims: JsonObject) -> Pe
     return None if person is None else await _person(house, person)
 
 
-def _home(house: House, issuer: TrustedIssuer, jti: str) -> Home:
+def _home(house: House, issuer: TrustedIssuer, jti: str, expires_at: datetime) -> Home:
     """Where everything that comes of this assertion lives; nobody without our key can tell."""
+    # By an instant of its own that is never to come, so that it has one home through every
+    # change of the root, at every process.
+    keys = house.keys.derived_at(expires_at - issuer.max_life)
     name = b"assertion\0" + issuer.issuer.encode() + b"\0" + jti.encode()
-    return Home(hmac.digest(house.keys.assertion_key, name, hashlib.sha256)[:HOME_BYTES])
+    return Home(hmac.digest(keys.assertion_key, name, hashlib.sha256)[:HOME_BYTES])
 
 
 # --- claims

@@ -1,4 +1,4 @@
-"""`abeyance keys list`, `rotate` and `retire`: which key signs, and changing it.
+"""`abeyance keys list`, `rotate` and `retire`: which key signs, and changing it; roots as well.
 
 They work on the data folder alone. A running server notices by itself, so none is
 asked and none has to run (OAUTH-OIDC-16).
@@ -20,12 +20,16 @@ from abeyance.keys.folder import read_signing
 from abeyance.keys.making import Alg
 from abeyance.keys.private_files import check_private_folder
 from abeyance.keys.ring import LOOK_EVERY
+from abeyance.keys.roots import Root, read_roots
 from abeyance.keys.rotating import (
     AT_LEAST_AHEAD,
     CACHED,
     KeysStay,
     UnknownKey,
+    drop_root,
+    find_root,
     lay_down,
+    succeed_root,
     take_out,
 )
 from abeyance.keys.schedule import KeyState, Schedule, Scheduled
@@ -50,6 +54,8 @@ def list_keys(
 ) -> int:
     """List the signing keys: kid, algorithm, from when each signs, and what it is for now.
 
+    Below them the roots, if one follows another: all other keys are derived from them.
+
     next: published, and signs later. signing. retiring: signs no more, and is
     published for as long as a token of it may be valid. retired: neither; its file
     may go.
@@ -66,6 +72,7 @@ def list_keys(
     folder, at = _folder(config, data), now()
     keys = _read(folder)
     rows = [_describe(Schedule(keys), key, at) for key in keys]
+    rows += _describe_roots(folder, at)
     if output == "json":
         print(json.dumps(rows, indent=2))
     elif rows:
@@ -81,6 +88,7 @@ def rotate(
     at_once: Annotated[bool, Parameter(name="--now", negative=())] = False,
     alg: Alg = "ES256",
     id_tokens: Annotated[bool, Parameter(negative=())] = False,
+    root: Annotated[bool, Parameter(negative=())] = False,
     config: Path | None = None,
     data: str | None = None,
     now: Now = _now,
@@ -100,6 +108,8 @@ def rotate(
         ES256, EdDSA, RS256 or PS256.
     id_tokens
         It is for the ID tokens of this algorithm, beside the key that signs access tokens.
+    root
+        Not a signing key, but the root of those for nonces, logs, links and sealing.
     config
         The configuration file (TOML); else the one that ABEYANCE_CONFIG names.
     data
@@ -107,6 +117,8 @@ def rotate(
     """
     ahead = _ahead(in_, at_once=at_once)
     folder, at = _folder(config, data), now()
+    if root:
+        return _rotate_root(folder, at + ahead, at, alone=alg == "ES256" and not id_tokens)
     try:
         key = lay_down(folder, at=at + ahead, alg=alg, now=at, id_tokens=id_tokens)
     except KeysStay as stay:
@@ -144,6 +156,8 @@ def retire(
         The folder for keys and database, instead of the configured one.
     """
     folder, at = _folder(config, data), now()
+    if (root := find_root(folder, kid)) is not None:
+        return _retire_root(folder, root, at)
     try:
         out = take_out(folder, kid, now=at)
     except UnknownKey as unknown:
@@ -160,6 +174,59 @@ def retire(
         _tell(f"warning: {_UNKNOWN}")
     _tell(f"{_NOTICED} Who keeps our key set may accept tokens of it for {_CACHED} more.")
     return OK
+
+
+def _rotate_root(folder: Path, at: datetime, now: datetime, *, alone: bool) -> int:
+    if not alone:
+        raise BadCall("--root", "has neither --alg nor --id-tokens", "Leave them out.")
+    try:
+        root = succeed_root(folder, at=at, now=now)
+    except KeysStay as stay:
+        return _no(stay)
+    print(f"root       {root.id}")
+    print(f"used from  {_instant(root.at)}")
+    _tell(
+        f"{_NOTICED} It seals anew what the old one has sealed, and takes that out when nothing"
+        " needs it any more. Bring the new file to every host before its time."
+    )
+    return OK
+
+
+def _retire_root(folder: Path, root: Root, now: datetime) -> int:
+    try:
+        path = drop_root(folder, root, now=now)
+    except KeysStay as stay:
+        return _no(stay)
+    print(f"retired  {root.id} ({path.name})")
+    _tell(f"{_NOTICED} What only it has sealed is lost: some callbacks are not sent.")
+    return OK
+
+
+def _describe_roots(folder: Path, at: datetime) -> list[JsonObject]:
+    if not folder.exists():
+        return []
+    roots = read_roots(folder)
+    if len(roots.all) == 1:
+        return []
+    used = roots.used_at(at)
+    return [
+        {
+            "kid": root.id,
+            "alg": "HKDF",
+            "tokens": "none",
+            "signs_from": _instant(root.at) if root.at.year > 1 else "always",
+            "state": _state(root, used),
+            "until": None,
+            "file": root.path.name,
+        }
+        for root in roots.all
+    ]
+
+
+def _state(root: Root, used: Root) -> str:
+    if root == used:
+        return "root in use"
+    return "next root" if root.at > used.at else "root to retire"
 
 
 _CACHED: Final = render_duration(CACHED)

@@ -15,6 +15,7 @@ import structlog
 
 from abeyance.keys.folder import Keys, load_or_create, read_schedule
 from abeyance.keys.private_files import UnsafeKeys
+from abeyance.keys.roots import DerivedKeys, Root, Roots, read_roots, take_out_root
 from abeyance.keys.schedule import Scheduled
 from abeyance.proofs.jwk import KeyPair, KeySet
 
@@ -39,7 +40,9 @@ class KeyRing:
         tick: Callable[[], float],
     ) -> None:
         self._folder = folder
-        self._derived = keys.derived
+        self._roots = keys.roots
+        self._known = keys.roots.known_at(now())
+        self._heir_at = keys.roots.changes_at(now())
         self._schedule = keys.schedule
         self._standing = keys.schedule.standing(now())
         self._now = now
@@ -49,6 +52,7 @@ class KeyRing:
         self._settled = False
         self._complained = False
         self._listeners: list[Callable[[Scheduled], None]] = []
+        self._heirs: list[Callable[[], None]] = []
 
     @classmethod
     def open(
@@ -94,32 +98,56 @@ class KeyRing:
         self._look()
         return self._standing.published
 
-    @property
-    def nonce_key(self) -> bytes:
-        return self._derived.nonce_key
+    # --- roots: as they were when the folder was looked at last, since what is polled asks
+
+    def on_root(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever other roots are known, or another one is used."""
+        self._heirs.append(tell)
+
+    def look(self) -> None:
+        """Look at the folder, and at the clock: where no key signs, nobody else does."""
+        self._look()
 
     @property
-    def log_key(self) -> bytes:
-        return self._derived.log_key
+    def derived(self) -> DerivedKeys:
+        """The keys by which things are made now."""
+        return self._known[0].keys
 
     @property
-    def interaction_key(self) -> bytes:
-        return self._derived.interaction_key
+    def known(self) -> tuple[DerivedKeys, ...]:
+        """Those by which things may have been made: those of `derived` first."""
+        return tuple(each.keys for each in self._known)
+
+    def derived_at(self, at: datetime) -> DerivedKeys:
+        """The keys by which things were made at an instant; the same for every process."""
+        return self._roots.used_at(at).keys
 
     @property
-    def seal_key(self) -> bytes:
-        return self._derived.seal_key
+    def outgoing(self) -> tuple[Root, ...]:
+        """Roots that another one has succeeded; the last is the one before the present one."""
+        return self._roots.outgoing_at(self._now())
 
     @property
-    def assertion_key(self) -> bytes:
-        return self._derived.assertion_key
+    def root(self) -> Root:
+        """The present one."""
+        return self._known[0]
+
+    def retire(self, root: Root) -> None:
+        """Take an outgoing root out of use, for every process. Raises `OSError`, `UnsafeKeys`."""
+        take_out_root(self._folder, root)
+        self._inherit(read_roots(self._folder, self._roots.all), self._now())
 
     @property
-    def user_code_key(self) -> bytes:
-        return self._derived.user_code_key
+    def nonce_keys(self) -> tuple[bytes, ...]:
+        return tuple(each.nonce_key for each in self.known)
 
     def pseudonym(self, value: str) -> str:
-        return self._derived.pseudonym(value)
+        return self.derived.pseudonym(value)
+
+    def pseudonyms(self, value: str) -> tuple[str, ...]:
+        """By every root there is or was: the present one first."""
+        every = (*self._known, *self._roots.retired)
+        return tuple(each.keys.pseudonym(value) for each in every)
 
     def _look(self) -> None:
         tick, now = self._tick(), self._now()
@@ -129,6 +157,8 @@ class KeyRing:
             read = self._read()
         if read or not self._standing.holds_at(now):
             self._judge(now)
+        if read or (self._heir_at is not None and now >= self._heir_at):
+            self._inherit(self._roots, now)
 
     def _read(self) -> bool:
         """Read the folder if something was moved in it; is the schedule another one?"""
@@ -139,13 +169,24 @@ class KeyRing:
             return False
         try:
             schedule = read_schedule(self._folder, self._schedule.keys)
+            roots = read_roots(self._folder, self._roots.all)
         except (UnsafeKeys, OSError) as fault:
             self._complain(fault)
             return False
         self._complained = False
         self._seen, self._settled = modified, modified == self._seen
-        before, self._schedule = self._schedule, schedule
-        return schedule != before
+        before = (self._schedule, self._roots)
+        self._schedule, self._roots = schedule, roots
+        return (schedule, roots) != before
+
+    def _inherit(self, roots: Roots, now: datetime) -> None:
+        before, self._roots = self._known, roots
+        self._known, self._heir_at = roots.known_at(now), roots.changes_at(now)
+        if self._known[0] != before[0]:
+            _log.info("another root is used", root=self._known[0].id)
+        if self._known != before:
+            for tell in self._heirs:
+                tell()
 
     def _judge(self, now: datetime) -> None:
         before, after = self._standing, self._schedule.standing(now)

@@ -18,6 +18,7 @@ from abeyance.keys.private_files import (
     move_private,
     write_private,
 )
+from abeyance.keys.roots import ROOT, Root, lay_down_root, read_roots, take_out_root
 from abeyance.keys.schedule import MAIN, KeyState, Schedule, Scheduled
 
 CACHED: Final = timedelta(minutes=5)
@@ -82,6 +83,37 @@ def lay_down(
         raise UnsafeKeys(path, "is there already", "Try again in a second.")
     kid = parse_signing_pem(pem).kid
     return next(each for each in read_schedule(folder, all_there).keys if each.kid == kid)
+
+
+def succeed_root(folder: Path, *, at: datetime, now: datetime) -> Root:
+    """Make the root that is used from `at` on. Raises `KeysStay`, `UnsafeKeys`."""
+    check_private_folder(folder)
+    if not (folder / ROOT).exists() and not list(folder.glob("root-*.key")):
+        at = now
+    else:
+        roots = read_roots(folder)
+        if roots.changes_at(now) is not None:
+            waits = roots.all[-1]
+            raise KeysStay(
+                f"{waits.id} waits already, to be used from {waits.at:%Y-%m-%dT%H:%M:%SZ} on",
+                "Wait for it, or take it out: abeyance keys retire KID.",
+            )
+    return lay_down_root(folder, at=_whole_second_after(at))
+
+
+def find_root(folder: Path, name: str) -> Root | None:
+    """Raises `UnsafeKeys`."""
+    check_private_folder(folder)
+    return next((each for each in read_roots(folder).all if each.id == name), None)
+
+
+def drop_root(folder: Path, root: Root, *, now: datetime) -> Path:
+    """Take a root out of use at once, for one that others may have: what only it has sealed is
+    lost, and so are its addresses of interactions. Raises `KeysStay` for the one that is used.
+    """
+    if read_roots(folder).used_at(now).id == root.id:
+        raise KeysStay("It is the root in use", "First: abeyance keys rotate --root --now.")
+    return take_out_root(folder, root)
 
 
 def take_out(folder: Path, kid: str, *, now: datetime) -> TakenOut:

@@ -21,18 +21,24 @@ _NONCE_BYTES: Final = 24
 
 
 class Nonces:
-    """Mints and recognises nonces under one key, which is used for nothing else (OAUTH-SEC-07)."""
+    """Mints nonces under the first key and recognises those of all (one, but while one follows
+    another); the keys are used for nothing else (OAUTH-SEC-07).
+    """
 
-    __slots__ = ("_key",)
+    __slots__ = ("_keys",)
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < 32:
-            raise ValueError("the nonce key needs at least 32 bytes")
-        self._key = key
+    def __init__(self, *keys: bytes) -> None:
+        self.turn(*keys)
+
+    def turn(self, *keys: bytes) -> None:
+        """From now on by these keys. Raises `ValueError` for one of fewer than 32 bytes."""
+        if not keys or any(len(key) < 32 for key in keys):
+            raise ValueError("a nonce key needs at least 32 bytes")
+        self._keys = keys
 
     def mint_nonce(self, now: datetime) -> str:
         """The nonce of the present slot."""
-        return self._of_slot((now - _EPOCH) // SLOT)
+        return _of_slot(self._keys[0], (now - _EPOCH) // SLOT)
 
     def accepts(self, nonce: str, now: datetime) -> datetime | None:
         """Since when this nonce has been given out; `None` for one that is not ours or too old.
@@ -41,11 +47,13 @@ class Nonces:
         """
         present = (now - _EPOCH) // SLOT
         for slot in (present, present - 1):
-            # Bytes, because comparing text refuses what is not ASCII.
-            if hmac.compare_digest(self._of_slot(slot).encode(), nonce.encode()):
-                return _EPOCH + slot * SLOT
+            for key in self._keys:
+                # Bytes, because comparing text refuses what is not ASCII.
+                if hmac.compare_digest(_of_slot(key, slot).encode(), nonce.encode()):
+                    return _EPOCH + slot * SLOT
         return None
 
-    def _of_slot(self, slot: int) -> str:
-        mac = hmac.digest(self._key, b"abeyance dpop nonce %d" % slot, "sha256")
-        return render_base64url(mac[:_NONCE_BYTES])
+
+def _of_slot(key: bytes, slot: int) -> str:
+    mac = hmac.digest(key, b"abeyance dpop nonce %d" % slot, "sha256")
+    return render_base64url(mac[:_NONCE_BYTES])

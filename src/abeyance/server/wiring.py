@@ -54,6 +54,7 @@ from abeyance.server.passwords import Passwords
 from abeyance.server.probes import Live, Ready
 from abeyance.server.proxies import behind
 from abeyance.server.recognizing import recognizer
+from abeyance.server.resealing import resealing
 from abeyance.server.settings import Settings
 from abeyance.server.stores import open_store
 from abeyance.volatile.counters import Counters
@@ -119,6 +120,8 @@ async def open_house(
         )
         reach = settings.outbound.reach
         outside = outside or GuardedCaller(reach, ca_file=settings.outbound.ca_file)
+        nonces = Nonces(*keys.nonce_keys)
+        keys.on_root(lambda: nonces.turn(*keys.nonce_keys))
         house = House(
             endpoints=Endpoints(settings.issuer),
             store=store,
@@ -130,7 +133,7 @@ async def open_house(
             steps=settings.steps,
             operator_steps=settings.operator_steps,
             keys=keys,
-            nonces=Nonces(keys.nonce_key),
+            nonces=nonces,
             clock=clock,
             random=random,
             us=random(16),
@@ -215,7 +218,12 @@ async def open_house(
             settings.decider.on_failure(house.counters.rule_errors.inc)
         store.on_change(house.waiters.ring)
         await bring_in(house, settings.clients, settings.people)
-        async with noting_signing_keys(house), delivering(house), disposing(house):
+        async with (
+            noting_signing_keys(house),
+            delivering(house),
+            disposing(house),
+            resealing(house),
+        ):
             yield house
 
 

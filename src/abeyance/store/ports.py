@@ -591,10 +591,36 @@ class Measuring(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed value: of a request's handle (`seq` is `None`) or of one of its messages."""
+
+    key: Key
+    seq: int | None
+    value: bytes
+
+
+class Sealing(Protocol):
+    """What rests sealed, while one key follows another."""
+
+    async def list_sealed(self, *, after: Sealed | None, limit: int) -> Sequence[Sealed]:
+        """In an order of the store's own, those behind `after`."""
+        ...
+
+    async def replace_sealed(self, before: Sealed, value: bytes) -> bool:
+        """Put `value` there if `before` still is; the message, due or leased, stays as it is."""
+        ...
+
+    async def is_waiting_since(self, at: datetime, *, now: datetime) -> bool:
+        """Is any request open, and not expired, that was opened before `at`?"""
+        ...
+
+
 class Store(
     Wholes,
     Leases,
     Measuring,
+    Sealing,
     Requests,
     Inbox,
     History,

@@ -131,7 +131,7 @@ async def create(office: Office, request: AdminRequest) -> Answer:
         raise unfit("id has lower-case letters, digits and ._@+- only", "id")
     blank = Person(id=PersonId(body.id), name="", roles=frozenset(), declared=False)
     person = _with(blank, body)
-    if await erasing.was_erased(office.house, person.id):
+    if await erasing.find_erased(office.house, person.id) is not None:
         raise conflict("erased", "Who had this id was erased; nobody else gets it.")
     if not await office.house.store.replace_person(None, person):
         raise conflict("exists", "There is a person with this id.")

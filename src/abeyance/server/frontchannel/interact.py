@@ -19,7 +19,6 @@ from abeyance.acts.interact import Visited
 from abeyance.oauth.redirect_uris import append, host_of, source_of
 from abeyance.pending.disclosure import request_name
 from abeyance.pending.interaction import CONSENT, MAX_ANSWER, Field, FieldKind, Step
-from abeyance.pending.interaction_uri import comparison_code
 from abeyance.pending.votes import NOBODY_ELSE
 from abeyance.policy.steps import Done, NotDone, OperatorStep, Visit
 from abeyance.server.console.disclosed import read_object
@@ -254,7 +253,7 @@ def code_of(house: House, visited: Visited) -> str | None:
     """What the client shows as well, if it can (EXT-INTERACT-09)."""
     if visited.step is None or not visited.loaded.snapshot.interactive:
         return None
-    return comparison_code(visited.place, house.keys.interaction_key)
+    return visited.code
 
 
 def _form(segment: str) -> str:

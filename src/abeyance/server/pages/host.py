@@ -14,7 +14,7 @@ from typing import Final, NoReturn, Protocol, runtime_checkable
 
 import structlog
 
-from abeyance.acts.erasing import pseudonym_of
+from abeyance.acts.erasing import find_erased
 from abeyance.acts.house import House
 from abeyance.parties.person import ConsoleSession, Person, PersonId, Role, is_person_id
 from abeyance.server.http import Scope, log_fault
@@ -144,7 +144,7 @@ async def _keep(house: House, told: HostPerson) -> Person:
         known = await house.store.find_person(PersonId(told.id))
         if known is None:
             # Disabled, whatever the host application says: nobody becomes who was erased.
-            known = await house.store.find_person(pseudonym_of(house, PersonId(told.id)))
+            known = await find_erased(house, PersonId(told.id))
             if known is not None:
                 return known
         if known is not None and (

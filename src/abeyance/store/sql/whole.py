@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from abeyance.pending.handles import Home
 from abeyance.pending.request import Key
-from abeyance.store.ports import Mark, Measured, Work
-from abeyance.store.sql import leases, marks, measuring, restoring
+from abeyance.store.ports import Mark, Measured, Sealed, Work
+from abeyance.store.sql import leases, marks, measuring, restoring, sealing
 from abeyance.store.sql.changes import Written
 from abeyance.store.sql.db import Db, Operation
 
@@ -37,7 +37,7 @@ class Transactions(ABC):
 
 
 class SqlWhole(Transactions):
-    """What a store is, and what an earlier state of it must not do again."""
+    """What a store is, what rests sealed in it, and what an earlier state must not do again."""
 
     async def find_mark(self, mark: Mark) -> str | None:
         return await self._read(partial(marks.find_mark, mark=mark))
@@ -54,6 +54,15 @@ class SqlWhole(Transactions):
 
     async def measure(self, *, now: datetime, at_most: int) -> Measured:
         return await self._read(partial(measuring.measure, now=now, at_most=at_most))
+
+    async def list_sealed(self, *, after: Sealed | None, limit: int) -> Sequence[Sealed]:
+        return await self._read(partial(sealing.list_sealed, after=after, limit=limit))
+
+    async def replace_sealed(self, before: Sealed, value: bytes) -> bool:
+        return await self._write(partial(sealing.replace_sealed, before=before, value=value))
+
+    async def is_waiting_since(self, at: datetime, *, now: datetime) -> bool:
+        return await self._read(partial(sealing.is_waiting_since, at=at, now=now))
 
     async def list_revived(self, *, now: datetime, limit: int) -> Sequence[Home]:
         return await self._read(partial(restoring.list_revived, now=now, limit=limit))

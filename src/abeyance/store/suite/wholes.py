@@ -1,4 +1,4 @@
-"""The store as a whole: marks, and what an earlier state of it must not do again."""
+"""The store as a whole: marks, seals, and what an earlier state of it must not do again."""
 # ruff: noqa: S101
 
 import os
@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from abeyance.parties.consent import Consent, ConsentId
 from abeyance.parties.person import ConsoleSession, Invitation, PersonId
-from abeyance.pending.change import CloseHome, SpendCode
+from abeyance.pending.change import CloseHome, SealedCopy, SpendCode
+from abeyance.pending.message import Message, MessageKind
 from abeyance.pending.request import Key
 from abeyance.pending.states import Event, Stage
-from abeyance.store.ports import Mark
+from abeyance.store.ports import Mark, Sealed
 from abeyance.store.suite.devices import agree, open_device
 from abeyance.store.suite.granted import (
     STALE,
@@ -29,6 +30,7 @@ from abeyance.store.suite.ground import (
     a_home,
     a_request,
     a_token,
+    advance,
     change,
     covers,
     open_in,
@@ -48,6 +50,19 @@ def a_consent(person: PersonId) -> Consent:
         resources=frozenset(),
         granted_at=NOW,
         confirmed_at=NOW,
+    )
+
+
+def a_callback(key: Key) -> Message:
+    return Message(
+        n=key.n,
+        seq=0,
+        kind=MessageKind.CALLBACK,
+        to=SHOP,
+        sealed=b"told",
+        due_at=NOW,
+        on_end=True,
+        until=NOW + HOUR,
     )
 
 
@@ -97,6 +112,46 @@ class WholeSuite(Suite):
                 seen += page
                 page = await store.list_open(after=page[-1], now=NOW + HOUR / 2, limit=4)
             assert seen == sorted((each.key for each in held), key=lambda key: (key.home, key.n))
+
+    @covers("OAUTH-SEC-05", "OAUTH-DEFER-12")
+    async def test_what_rests_sealed_is_listed_and_replaced_only_if_it_still_stands(self) -> None:
+        async with self.open_store() as store:
+            held = [(await open_request(store)).key for _ in range(4)]
+            for key in held[:3]:
+                await store.apply(change(key, rows=(SealedCopy(1, b"copy"),)))
+            for key in held[1:]:
+                await store.apply(change(key, rows=(a_callback(key),)))
+            seen: list[Sealed] = []
+            page = await store.list_sealed(after=None, limit=2)
+            while page:
+                assert len(page) <= 2
+                seen += page
+                page = await store.list_sealed(after=page[-1], limit=2)
+            expected = [Sealed(key, None, b"copy") for key in held[:3]]
+            expected += [Sealed(key, 0, b"told") for key in held[1:]]
+            assert len(seen) == len(expected)
+            assert {*seen} == {*expected}
+            copy, message = seen[0], seen[-1]
+            for each in (copy, message):
+                assert await store.replace_sealed(each, b"anew")
+                assert not await store.replace_sealed(each, b"later")
+            assert await store.find_sealed(copy.key) == b"anew"
+            [claimed] = [
+                each
+                for each in await store.claim_messages(now=NOW, lease=NOW + HOUR, limit=9)
+                if each.key == message.key
+            ]
+            assert (claimed.sealed, claimed.attempt) == (b"anew", 1)
+
+    async def test_it_is_known_whether_anything_waits_that_is_older(self) -> None:
+        async with self.open_store() as store:
+            assert not await store.is_waiting_since(NOW + HOUR, now=NOW)
+            held = await open_request(store)
+            assert not await store.is_waiting_since(NOW, now=NOW)
+            assert await store.is_waiting_since(NOW + HOUR, now=NOW)
+            assert not await store.is_waiting_since(NOW + HOUR, now=NOW + HOUR)
+            await store.apply(change(held.key, advance(Event.APPROVE)))
+            assert not await store.is_waiting_since(NOW + HOUR, now=NOW)
 
     @covers("OAUTH-AUTHZ-12", "OAUTH-AT-06")
     async def test_answers_that_may_have_been_taken_back_are_forgotten(self) -> None:

@@ -19,6 +19,7 @@ from abeyance.cli.app import OK
 from abeyance.cli.calls import BadCall
 from abeyance.server.clock import SystemClock
 from abeyance.server.settings import Settings
+from abeyance.server.stores import open_store
 from abeyance.store.ports import Mark, StoreAway, StoreInUse, StoreTooNew
 from abeyance.store.sqlite import SqliteStore
 from abeyance.store.sqlite.copying import back_up, put_back
@@ -57,6 +58,7 @@ def backup(
         The folder for keys and database, instead of the configured one.
     """
     settings = common.load(config, {"data": data})
+    _check_file(settings)
     at = f"{now():%Y-%m-%dT%H:%M:%SZ}"
     if move:
         run(_move(settings, file, at))
@@ -130,6 +132,7 @@ async def _move(settings: Settings, file: Path, at: str) -> None:
 
 
 async def _bring(settings: Settings, file: Path, now: datetime) -> Restored:
+    _check_file(settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with put_back(file, settings.store.path) as draft:
         store = await SqliteStore.open(draft)
@@ -143,8 +146,14 @@ async def _bring(settings: Settings, file: Path, now: datetime) -> Restored:
 
 
 async def _restore_here(settings: Settings, now: datetime) -> Restored:
-    store = await SqliteStore.open(settings.store.path)
-    try:
-        return await restore_earlier(store, now=now)
-    finally:
-        await store.close()
+    async with open_store(settings, None) as kept:
+        return await restore_earlier(kept.store, now=now)
+
+
+def _check_file(settings: Settings) -> None:
+    if settings.store.url is not None:
+        raise BadCall(
+            "the store",
+            "is a PostgreSQL database, which has its own ways of copying",
+            f"Use pg_dump or its archive of changes. {_SEE}",
+        )

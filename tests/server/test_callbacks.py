@@ -168,6 +168,7 @@ async def test_who_withdraws_is_not_called(tmp_path: Path) -> None:
         await settle(lambda: len(network.posts) == 1)
         assert (await served.s1.revoke(approved)).status == 200
         served.clock.move(60)
+        await settle(lambda: not sealed(tmp_path))
         await nothing_more()
         assert (len(network.posts), sealed(tmp_path)) == (1, 0), "not begun again"
 
@@ -181,6 +182,7 @@ async def test_who_has_collected_already_is_not_called(tmp_path: Path) -> None:
         served.clock.move(4)
         assert (await served.s1.poll(code)).status == 200
         served.clock.move(60)
+        await settle(lambda: not sealed(tmp_path))
         await nothing_more()
         assert (len(network.posts), sealed(tmp_path)) == (1, 0)
 
@@ -416,6 +418,8 @@ async def test_a_slow_receiver_delays_nobody_else(tmp_path: Path) -> None:
         assert (await polled.poll(quick)).error == "access_denied", "polls are not concerned"
         assert network.gate is not None
         network.gate.set()
+        # First those that were under way: while they are, the rest is put off again.
+        await settle(lambda: sealed(tmp_path) == 4)
         served.clock.move(2)
         await settle(lambda: sealed(tmp_path) == 0)
         assert len(network.posts) == 21

@@ -151,6 +151,7 @@ async def test_five_a_minute_and_then_one_for_all_that_waits(tmp_path: Path) -> 
         for _ in range(120):
             served.clock.move(1)
             await nothing_more()
+        await settle(lambda: len(post.to("rita")) == 6)
         assert subjects(post.to("rita")) == [WAITS] * 5 + ["30 requests wait for your decision"]
         assert "https://as.example/console/\n" in post.to("rita")[-1].text
         await served.s1.defer()
@@ -166,6 +167,7 @@ async def test_a_mail_server_that_is_away_is_asked_again(tmp_path: Path) -> None
         for _ in range(200):
             served.clock.move(1)
             await nothing_more()
+        await settle(lambda: not post.faults)
         assert post.mails == [], "the third answer was the last word"
         assert not post.faults
         await served.c1.defer(scope="write")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from abeyance.cli import keys, main
+from abeyance.cli.calls import BadCall
 from abeyance.keys.folder import load_or_create, read_schedule
 from tests.covers import covers
 from tests.keys.files import NOW, lay
@@ -251,3 +252,13 @@ def test_a_root_has_no_algorithm_to_choose(config: Path, folder: Path) -> None:
     assert main(["keys", "rotate", "--root", "--alg", "PS256", "--config", str(config)]) == 2
     assert main(["keys", "rotate", "--root", "--in", "1m", "--config", str(config)]) == 2
     assert content(folder) == before
+
+
+@covers("OAUTH-FAPI-14", "OAUTH-FAPI-22")
+def test_rotate_lays_down_no_key_that_the_profile_forbids(config: Path, folder: Path) -> None:
+    config.write_text(f'profile = "fapi2"\n{config.read_text()}')
+    before = content(folder)
+    with pytest.raises(BadCall, match="fapi2"):
+        keys.rotate(config=config, alg="RS256", now=lambda: NOW)
+    assert content(folder) == before
+    assert keys.rotate(config=config, alg="PS256", now=lambda: NOW) == 0

@@ -290,7 +290,7 @@ class Flow:
     async def push(self, **changes: str | None) -> Answer:
         """Push the request; the answer of `/par`."""
         told = self.parameters(**changes)
-        if isinstance(self.client, Public) or self.client.method == "client_secret_post":
+        if "client_id" in dict(self.client.credentials()[0]):
             del told["client_id"]
         return await self.client.post("/par", list(told.items()))
 

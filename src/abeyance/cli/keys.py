@@ -33,7 +33,9 @@ from abeyance.keys.rotating import (
     take_out,
 )
 from abeyance.keys.schedule import KeyState, Schedule, Scheduled
+from abeyance.oauth import fapi
 from abeyance.server.clock import SystemClock
+from abeyance.server.settings_fapi import INSTEAD, SWITCH
 from abeyance.server.settings_sources import did_you_mean
 from abeyance.server.settings_values import parse_duration, render_duration
 from abeyance.wire.strict_json import JsonObject
@@ -116,9 +118,12 @@ def rotate(
         The folder for keys and database, instead of the configured one.
     """
     ahead = _ahead(in_, at_once=at_once)
-    folder, at = _folder(config, data), now()
+    settings, at = common.load(config, {"data": data}), now()
+    folder = settings.data / "keys"
     if root:
         return _rotate_root(folder, at + ahead, at, alone=alg == "ES256" and not id_tokens)
+    if settings.fapi and alg not in fapi.ALGORITHMS:
+        raise BadCall("--alg", f"contradicts {SWITCH}", INSTEAD)
     try:
         key = lay_down(folder, at=at + ahead, alg=alg, now=at, id_tokens=id_tokens)
     except KeysStay as stay:

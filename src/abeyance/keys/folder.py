@@ -11,7 +11,7 @@ is `schedule`'s; laying down and taking out of use, `rotating`'s.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from abeyance.keys.private_files import (
     write_private,
 )
 from abeyance.keys.roots import Roots, load_or_make_roots
-from abeyance.keys.schedule import MAIN, Schedule, Scheduled
+from abeyance.keys.schedule import MAIN, KeyState, Schedule, Scheduled
 from abeyance.proofs.jwk import BadKey
 
 ROOT: Final = "root.key"
@@ -72,6 +72,28 @@ def read_schedule(folder: Path, known: Iterable[Scheduled] = ()) -> Schedule:
     if MAIN not in _lines(keys):
         raise UnsafeKeys(folder, "has no signing key", "Make one: abeyance keys rotate --now.")
     return Schedule(keys)
+
+
+def check_algorithms(schedule: Schedule, allowed: Collection[str] | None, now: datetime) -> None:
+    """Raise `UnsafeKeys` for a key that signs access tokens, now or later, by none of these.
+
+    One that signs no more may stay: what it has signed ends by itself (OAUTH-FAPI-14).
+    """
+    if allowed is None:
+        return
+    for key in schedule.keys:
+        if key.line != MAIN or key.pair.alg in allowed:
+            continue
+        match schedule.state(key, now):
+            case KeyState.SIGNING:
+                fix = "Lay down another one: abeyance keys rotate --now --alg ES256."
+            case KeyState.NEXT:
+                fix = f"Take it out: abeyance keys retire {key.kid}."
+            case _:
+                continue
+        raise UnsafeKeys(
+            key.path, f"signs with {key.pair.alg}, which the profile in the settings forbids", fix
+        )
 
 
 def read_signing(folder: Path, known: Iterable[Scheduled] = ()) -> tuple[Scheduled, ...]:

@@ -5,7 +5,7 @@ that cannot be used never breaks a server that serves: what was good before stay
 and its instants still come.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from abeyance.keys.folder import Keys, load_or_create, read_schedule
+from abeyance.keys.folder import Keys, check_algorithms, load_or_create, read_schedule
 from abeyance.keys.private_files import UnsafeKeys
 from abeyance.keys.roots import DerivedKeys, Root, Roots, read_roots, take_out_root
 from abeyance.keys.schedule import Scheduled
@@ -38,6 +38,7 @@ class KeyRing:
         *,
         now: Callable[[], datetime],
         tick: Callable[[], float],
+        algorithms: Collection[str] | None = None,
     ) -> None:
         self._folder = folder
         self._roots = keys.roots
@@ -47,6 +48,7 @@ class KeyRing:
         self._standing = keys.schedule.standing(now())
         self._now = now
         self._tick = tick
+        self._algorithms = algorithms
         self._looked = tick()
         self._seen: int | None = None
         self._settled = False
@@ -62,10 +64,16 @@ class KeyRing:
         now: Callable[[], datetime],
         tick: Callable[[], float],
         id_tokens: Iterable[str] = (),
+        algorithms: Collection[str] | None = None,
     ) -> "KeyRing":
-        """Load the keys, making what is missing, also for ID tokens; raises `UnsafeKeys`."""
+        """Load the keys, making what is missing, also for ID tokens.
+
+        `algorithms`: those by which access tokens may be signed, from the start and whatever
+        is laid down later; `None` for all. Raises `UnsafeKeys`.
+        """
         keys = load_or_create(folder, now=now(), id_tokens=id_tokens)
-        return cls(folder, keys, now=now, tick=tick)
+        check_algorithms(keys.schedule, algorithms, now())
+        return cls(folder, keys, now=now, tick=tick, algorithms=algorithms)
 
     def on_change(self, tell: Callable[[Scheduled], None]) -> None:
         """Call `tell` with the key that signs, whenever it is another one than before."""
@@ -169,6 +177,7 @@ class KeyRing:
             return False
         try:
             schedule = read_schedule(self._folder, self._schedule.keys)
+            check_algorithms(schedule, self._algorithms, self._now())
             roots = read_roots(self._folder, self._roots.all)
         except (UnsafeKeys, OSError) as fault:
             self._complain(fault)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Final
 
 from abeyance.oauth import fapi
 from abeyance.server.settings_file import ClientTable, File
 from abeyance.server.settings_values import ConfigurationError
 
-_SWITCH = 'profile = "fapi2"'
+SWITCH: Final = 'profile = "fapi2"'
+INSTEAD: Final = f"Use {', '.join(sorted(fapi.ALGORITHMS))}."
 
 
 def check_file(told: File, code: timedelta) -> None:
@@ -19,18 +21,18 @@ def check_file(told: File, code: timedelta) -> None:
         (
             told.openid.enabled and not fapi.ALGORITHMS.issuperset(told.openid.signing_algorithms),
             "openid.signing_algorithms",
-            "Use ES256, EdDSA or PS256.",
+            INSTEAD,
         ),
     ):
         if wrong:
-            raise ConfigurationError(key, f"contradicts {_SWITCH}", fix)
+            raise ConfigurationError(key, f"contradicts {SWITCH}", fix)
 
 
 def check_client(key: str, table: ClientTable) -> None:
     """The same for one client, wherever it is registered."""
     for wrong, member, fix in _wrongs(table):
         if wrong:
-            raise ConfigurationError(f"{key}.{member}", f"contradicts {_SWITCH}", fix)
+            raise ConfigurationError(f"{key}.{member}", f"contradicts {SWITCH}", fix)
 
 
 def _wrongs(table: ClientTable) -> Iterator[tuple[bool, str, str]]:
@@ -51,5 +53,5 @@ def _wrongs(table: ClientTable) -> Iterator[tuple[bool, str, str]]:
         yield (
             alg is not None and alg not in fapi.ALGORITHMS,
             member,
-            "Use ES256, EdDSA or PS256.",
+            INSTEAD,
         )

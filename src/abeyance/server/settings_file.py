@@ -211,9 +211,7 @@ class TrustedIssuerTable(Table, frozen=True):
     jwks_file: str | None = None
     jwks_uri: str | None = None
     keys_until: str | None = None
-    algorithms: list[str] = msgspec.field(
-        default_factory=lambda: ["ES256", "EdDSA", "Ed25519", "PS256", "RS256"]
-    )
+    algorithms: list[str] | None = None  # all that clients may sign with
     scope: list[str] | None = None
     subjects: Literal["listed", "same"] = "listed"
     people: list[IssuedPersonTable] = []

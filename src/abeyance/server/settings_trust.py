@@ -10,10 +10,12 @@ from typing import Final
 
 from abeyance.access.resources import parse_resources
 from abeyance.access.scope import parse_scope
+from abeyance.oauth import fapi
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId, is_person_id
 from abeyance.parties.trust import AssertionTarget, Exchange, Trust, TrustedIssuer, Use
 from abeyance.proofs.jws import SIGNING_ALGORITHMS
+from abeyance.server.settings_fapi import INSTEAD, SWITCH
 from abeyance.server.settings_file import (
     AssertionTargetTable,
     ExchangeTable,
@@ -93,9 +95,7 @@ def _issuer(table: TrustedIssuerTable, known: Known, own_issuer: str) -> Trusted
     return TrustedIssuer(
         issuer=issuer,
         uses=frozenset(Use(use) for use in _chosen(f"{key}.uses", table.uses, _USES)),
-        algorithms=frozenset(
-            _chosen(f"{key}.algorithms", table.algorithms, sorted(SIGNING_ALGORITHMS))
-        ),
+        algorithms=_algorithms(f"{key}.algorithms", table.algorithms, known),
         clients=_clients(key, table.clients),
         keys=keys,
         jwks_uri=jwks_uri,
@@ -119,6 +119,17 @@ def _issuer(table: TrustedIssuerTable, known: Known, own_issuer: str) -> Trusted
         public_clients=table.public_clients,
         token_endpoint_audience=table.token_endpoint_audience,
     )
+
+
+def _algorithms(key: str, told: Sequence[str] | None, known: Known) -> frozenset[str]:
+    """By which an issuer may sign: what it is held to, or whatever clients may sign with."""
+    allowed = fapi.ALGORITHMS if known.fapi else SIGNING_ALGORITHMS
+    if told is None:
+        return allowed
+    chosen = frozenset(_chosen(key, told, sorted(SIGNING_ALGORITHMS)))
+    if not chosen <= allowed:
+        raise ConfigurationError(key, f"contradicts {SWITCH}", INSTEAD)
+    return chosen
 
 
 def _exchange(key: str, table: ExchangeTable, known: Known) -> Exchange:

@@ -117,6 +117,7 @@ async def open_house(
             now=clock.now,
             tick=clock.tick,
             id_tokens=() if settings.openid is None else settings.openid.algorithms,
+            algorithms=fapi.ALGORITHMS if settings.fapi else None,
         )
         reach = settings.outbound.reach
         outside = outside or GuardedCaller(reach, ca_file=settings.outbound.ca_file)

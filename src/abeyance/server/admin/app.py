@@ -210,11 +210,12 @@ class AdminEndpoint:
     def _refuse(self, status: int, error: str | None, *, scope: str | None = None) -> Problem:
         """The challenges of RFC 6750 §3 and RFC 9449 §7.1 (OAUTH-AT-09, OAUTH-DPOP-21)."""
         title = _WORDS.get(error, "The token does not allow this")
+        challenges = render_challenges(error, algorithms=self._house.algorithms, scope=scope)
         return Problem(
             status,
             error or "token_required",
             title,
-            headers={"WWW-Authenticate": render_challenges(error, scope=scope)},
+            headers={"WWW-Authenticate": challenges},
         )
 
 

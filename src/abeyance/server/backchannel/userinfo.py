@@ -3,6 +3,7 @@
 By GET and POST alike; the token is in the `Authorization` field alone (OAUTH-AT-08).
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from abeyance.acts.house import House
@@ -61,7 +62,7 @@ def userinfo_endpoint(house: House) -> Endpoint:
         try:
             reply = await answer(scope, receive)
         except (TokenRefused, NotForUserInfo) as refused:
-            reply = _refuse(refused.error)
+            reply = _refuse(refused.error, house.algorithms)
         except OAuthError as error:
             reply = render_error(error)
         except StoreAway:
@@ -76,9 +77,9 @@ def userinfo_endpoint(house: House) -> Endpoint:
     return endpoint
 
 
-def _refuse(error: str | None) -> Reply:
+def _refuse(error: str | None, algorithms: Iterable[str]) -> Reply:
     """Nothing is told to somebody who has shown nothing (RFC 6750 §3.1)."""
     scope = names.SCOPE_OPENID if error == names.INSUFFICIENT_SCOPE else None
     body = b"{}" if error is None else render_json({names.ERROR: error})
-    challenges = header("WWW-Authenticate", render_challenges(error, scope=scope))
-    return Reply(_STATUS.get(error or "", 401), body, (challenges,))
+    told = render_challenges(error, algorithms=algorithms, scope=scope)
+    return Reply(_STATUS.get(error or "", 401), body, (header("WWW-Authenticate", told),))

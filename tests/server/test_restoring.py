@@ -12,8 +12,9 @@ import pytest
 
 from abeyance.cli import keeping, main
 from abeyance.parties.person import PersonId
+from abeyance.store.drafted import NotCopied
 from abeyance.store.ports import StoreElsewhere
-from abeyance.store.sqlite.copying import NotCopied, back_up
+from abeyance.store.sqlite.copying import back_up
 from tests.covers import covers
 from tests.people.house import Flow, open_people, web
 from tests.served import Served, serve

@@ -52,7 +52,8 @@ async def restore_last(store: Store, *, now: datetime) -> Restored:
     waiting = 0
     async for _ in _open(store, now):
         waiting += 1
-    await store.put_mark(Mark.MOVED, None)
+    for mark in Mark:
+        await store.put_mark(mark, None)
     return Restored(0, waiting, lost=False)
 
 

@@ -78,6 +78,8 @@ def make_app() -> cyclopts.App:
     app.command("abeyance.cli.making:new_key", help="Make a key pair for private_key_jwt.")
     app.command("abeyance.cli.keeping:backup", help="Copy the store, also while it is served.")
     app.command("abeyance.cli.keeping:restore", help="Bring back a copy of the store.")
+    app.command("abeyance.cli.moving:export", help="Write the whole store to a file.")
+    app.command("abeyance.cli.moving:import_", name="import", help="Bring in an exported store.")
     config = cyclopts.App(name="config", help="Look at the configuration.")
     config.command("abeyance.cli.config:check", help="Say what would be served, or what is wrong.")
     policy = cyclopts.App(name="policy", help="Try the policy.")

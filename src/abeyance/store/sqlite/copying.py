@@ -5,7 +5,6 @@ A copy is one moment of the store: it is read within one transaction, which no w
 of its own, without a log beside it, and its owner's alone.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,26 +12,14 @@ from typing import Final
 
 import apsw
 
+from abeyance.store.drafted import NotCopied, drafted
 from abeyance.store.ports import Mark
 from abeyance.store.sql.marks import PUT_MARK
 from abeyance.store.sqlite import schema
 from abeyance.store.sqlite.connection import AWAY
-from abeyance.store.sqlite.lock import PRIVATE, FileLock, lock_path
+from abeyance.store.sqlite.lock import FileLock
 
 _PAGES: Final = 1_000  # in one go
-_BESIDE: Final = ("", "-wal", "-shm", "-journal")
-
-
-class NotCopied(Exception):
-    """Nothing was copied: which file, what is wrong, what to do."""
-
-    def __init__(self, path: Path, problem: str, fix: str) -> None:
-        super().__init__(path, problem, fix)
-        self.fix = fix
-        self._text = f"{path}: {problem}. {fix}"
-
-    def __str__(self) -> str:
-        return self._text
 
 
 def back_up(database: Path, to: Path, *, at: str | None) -> None:
@@ -41,7 +28,7 @@ def back_up(database: Path, to: Path, *, at: str | None) -> None:
 
     `to` is there whole and checked, or not at all. Raises `NotCopied`, `StoreTooNew`.
     """
-    with _drafted(to) as draft, _reported(database):
+    with drafted(to) as draft, _reported(database):
         _copy(database, draft)
         check(draft)
         with closing(_open(draft)) as db:
@@ -52,18 +39,23 @@ def back_up(database: Path, to: Path, *, at: str | None) -> None:
 
 @contextmanager
 def put_back(copy: Path, database: Path) -> Iterator[Path]:
-    """Bring a copy where the database will be, under a name to work on; when the block has gone
-    well, it has its own.
+    """Bring a copy where the database will be, as `brought` does."""
+    with brought(database) as draft, _reported(copy):
+        _copy(copy, draft)
+        check(draft)
+        yield draft
+
+
+@contextmanager
+def brought(database: Path) -> Iterator[Path]:
+    """An empty file to work on, which becomes the database when the block has gone well.
 
     Raises `NotCopied` if there is a database already, and `StoreInUse`.
     """
     lock = FileLock.take(database.resolve())
     try:
-        with _drafted(database) as draft, _reported(copy):
-            _copy(copy, draft)
-            check(draft)
+        with drafted(database) as draft:
             yield draft
-            lock_path(draft).unlink(missing_ok=True)
     finally:
         lock.release()
 
@@ -77,35 +69,6 @@ def check(path: Path) -> None:
             raise NotCopied(path, "is damaged", "Use another copy.")
         if not schema.find_version(db):
             raise NotCopied(path, "is no store of Abeyance", "Name the file of a backup.")
-
-
-@contextmanager
-def _drafted(path: Path) -> Iterator[Path]:
-    """A new private file beside `path`, which gets its name if all goes well."""
-    draft = path.with_name(f"{path.name}.draft")
-    if path.exists():
-        raise NotCopied(path, "is there already", "Name another file, or move it away.")
-    for name in _BESIDE[1:]:
-        if path.with_name(path.name + name).exists():
-            raise NotCopied(path, f"has left a {name} behind", "Move it away as well.")
-    try:
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
-    except FileExistsError:
-        raise NotCopied(
-            draft, "is there already", "If nobody is writing it, an earlier try left it: remove it."
-        ) from None
-    except OSError as error:
-        raise NotCopied(draft, f"cannot be made ({error.strerror})", "Name a folder.") from None
-    try:
-        yield draft
-        _sync(draft)
-        os.link(draft, path)  # never over another one
-        _sync(path.parent)
-    except FileExistsError:
-        raise NotCopied(path, "is there already", "Name another file.") from None
-    finally:
-        for name in _BESIDE:
-            draft.with_name(draft.name + name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -137,11 +100,3 @@ def _open(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE) -> apsw.Connectio
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "synchronous = FULL"):
         db.execute(f"PRAGMA {pragma}").fetchall()
     return db
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -79,6 +79,24 @@ async def test_a_redemption_links_to_the_request_that_began_it_in_another_proces
     assert redeemed.trace_id != first.trace_id, "two traces, not one of days"
 
 
+@covers("SEC-OPS-18", "DTR-OK-03")
+async def test_a_link_that_cannot_be_read_costs_no_token(
+    tmp_path: Path, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> object:
+        raise StoreAway("now")
+
+    async with _traced(tmp_path) as served:
+        code = await served.s1.defer()
+        await served.approve(code)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(served.house.store, "find_events", away)
+            assert (await served.s1.poll(code)).status == 503
+        served.clock.move(5)
+        assert "access_token" in (await served.s1.poll(code)).json
+        assert _last(spans).links
+
+
 @covers("SEC-OPS-18", "SEC-STORE-05", "OAUTH-LOG-01", "T-222")
 async def test_a_span_says_where_and_how_it_ended_and_nothing_that_was_sent(
     tmp_path: Path, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch

@@ -175,6 +175,7 @@ async def _redeem(
     its head as it then stands is refreshed (reading 7).
     """
     house.clocks.forget(approved.handle.digest)
+    await link_first(house, approved.key)  # before: what reads may fail, and would lose the token
     for _ in range(_ATTEMPTS):
         loaded = await house.store.find_loaded(approved.key)
         if loaded is None:
@@ -197,7 +198,6 @@ async def _redeem(
         match await house.store.apply(change):
             case Applied():
                 house.counters.redeemed.inc()
-                await link_first(house, held.key)
                 return succeeded.answer
             case Superseded(lost=TurnFamily()):
                 continue

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from abeyance.cli.config import describe
+from abeyance.server.settings import ConfigurationError
 from abeyance.server.settings_shown import SET, list_settings
 from abeyance.server.settings_sources import gather
+from abeyance.server.stores import open_store
 from tests.covers import covers
 from tests.settings.files import read, refuse
 
@@ -42,6 +44,20 @@ def test_its_password_is_not_shown(tmp_path: Path, url: str) -> None:
     file.write_text(f'store.url = "{url}"')
     [shown] = [each for each in list_settings(gather(file, {}, {})) if each.key == "store.url"]
     assert shown.value == url.replace("hidden", SET)
+
+
+@covers("SEC-STORE-08")
+@pytest.mark.parametrize("query", ["statement_cache_size=hidden", "hidden", "x=1#hidden"])
+async def test_a_url_that_cannot_be_used_stops_the_start_with_a_word_and_is_not_repeated(
+    tmp_path: Path, query: str
+) -> None:
+    settings = read(
+        tmp_path, f'data = "{tmp_path}"\nstore.url = "postgresql://db.example/x?{query}"'
+    )
+    with pytest.raises(ConfigurationError, match=r"store\.url") as refused:
+        async with open_store(settings, None):
+            pass
+    assert "hidden" not in str(refused.value)
 
 
 def test_two_places_are_one_too_many(tmp_path: Path) -> None:

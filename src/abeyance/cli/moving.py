@@ -19,7 +19,7 @@ from abeyance.cli.calls import BadCall
 from abeyance.cli.keeping import run, tell
 from abeyance.server.clock import SystemClock
 from abeyance.server.settings import Settings
-from abeyance.server.stores import open_store
+from abeyance.server.stores import find_url, open_store
 from abeyance.store.archive import BadArchive, Head, Source, bring_in, read_head, write_archive
 from abeyance.store.drafted import drafted
 from abeyance.store.migrations import read_migrations
@@ -141,10 +141,10 @@ async def _write(settings: Settings, file: Path, head: Head) -> Mapping[str, int
 
 @asynccontextmanager
 async def _moment(settings: Settings) -> AsyncIterator[tuple[int, Source]]:
-    if settings.store.url is not None:
+    if (url := find_url(settings)) is not None:
         from abeyance.store.postgres import moving as postgres
 
-        async with postgres.moment(settings.store.url.reveal()) as found:
+        async with postgres.moment(url.reveal()) as found:
             yield found
         return
     if not settings.store.path.exists():

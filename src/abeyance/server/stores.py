@@ -34,8 +34,8 @@ async def open_store(settings: Settings, clock: Clock | None) -> AsyncIterator[K
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clocks = PollClocks(settings.store.memory_requests)
-    if settings.store.url is not None:
-        async with _open_postgres(settings.store.url, clock, clocks) as kept:
+    if (url := find_url(settings)) is not None:
+        async with _open_postgres(url, clock, clocks) as kept:
             yield kept
         return
     store = await SqliteStore.open(settings.store.path, memory=settings.store.memory_requests)
@@ -45,18 +45,34 @@ async def open_store(settings: Settings, clock: Clock | None) -> AsyncIterator[K
         await store.close()
 
 
-@asynccontextmanager
-async def _open_postgres(
-    url: Secret, clock: Clock | None, clocks: PollClocks
-) -> AsyncIterator[Kept]:
+def find_url(settings: Settings) -> Secret | None:
+    """Where the database is, if one is named. Raises `ConfigurationError` if it cannot be used."""
+    url = settings.store.url
+    if url is None:
+        return None
     try:
-        from abeyance.store.postgres.store import PostgresStore
+        from abeyance.store.postgres.address import parse_address
+
+        parse_address(url.reveal())
     except ImportError as missing:
         raise ConfigurationError(
             "store.url",
             f"needs the package {missing.name}",
             'Install it: pip install "abeyance[server,postgres]".',
         ) from None
+    except ValueError as wrong:
+        raise ConfigurationError(
+            "store.url", f"cannot be used: {wrong}", "See docs/operations.md for what it may say."
+        ) from None
+    return url
+
+
+@asynccontextmanager
+async def _open_postgres(
+    url: Secret, clock: Clock | None, clocks: PollClocks
+) -> AsyncIterator[Kept]:
+    from abeyance.store.postgres.store import PostgresStore
+
     store = await PostgresStore.open(url.reveal())
     try:
         answering = Answering()

@@ -25,6 +25,12 @@ def test_casts_literals_quoted_names_and_comments_have_no_parameters() -> None:
     assert bind(text, {"d": 1}) == (text.replace(":d", "$1::bigint"), [1])
 
 
+def test_what_is_marked_for_this_database_is_a_comment_to_the_other() -> None:
+    text = "SELECT x FROM t LIMIT :d /*! FOR UPDATE SKIP LOCKED */ /* not :e */"
+    run = "SELECT x FROM t LIMIT $1::bigint  FOR UPDATE SKIP LOCKED  /* not :e */"
+    assert bind(text, {"d": 1}) == (run, [1])
+
+
 def test_a_value_that_is_missing_or_fits_no_column_is_a_bug() -> None:
     with pytest.raises(KeyError):
         bind("SELECT :home", {"n": 1})

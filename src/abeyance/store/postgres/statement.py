@@ -3,6 +3,9 @@
 SQLite takes a value as it is. PostgreSQL guesses the type of a parameter by where it stands, and
 an integer that is written down or a `SELECT` list make it guess wrong; so each parameter says its
 type, by the value that it has. What is absent has no type and is written `NULL`.
+
+What stands in `/*! ... */` is for PostgreSQL alone: to SQLite, whose lane lets one in at a time,
+it is a comment.
 """
 
 import re
@@ -12,7 +15,8 @@ from typing import Any, Final
 
 # A name is not part of a cast (`::json`), a literal, a quoted identifier or a comment.
 _PIECE: Final = re.compile(
-    r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|::|:(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*!(?P<ours>[^*]*)\*/|/\*[^*]*\*/|::"
+    r"|:(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 )
 _TYPES: Final[Mapping[type, str]] = {int: "bigint", bytes: "bytea", str: "text"}
 
@@ -54,6 +58,8 @@ def _compile(statement: str, types: tuple[str, ...]) -> str:
         parameters[name] = f"${number}::{kind}" if kind else "NULL"
 
     def replace(piece: re.Match[str]) -> str:
+        if piece["ours"] is not None:
+            return piece["ours"]
         return piece[0] if piece["name"] is None else parameters[piece["name"]]
 
     return _PIECE.sub(replace, statement)

@@ -31,23 +31,28 @@ SUPPRESS: Final = """
     """
 
 DROP_LATE: Final = """
-    DELETE FROM outbox
-     WHERE (home, n, seq) IN (
+    WITH late AS /*! MATERIALIZED */ (
         SELECT home, n, seq
           FROM outbox
          WHERE until <= :now
-         LIMIT :limit)
+         LIMIT :limit
+        /*! FOR UPDATE SKIP LOCKED */)
+    DELETE FROM outbox
+     WHERE (home, n, seq) IN (SELECT home, n, seq FROM late)
     """
 
+# Whoever claims at the same moment takes the next ones, and waits for nobody who has stopped.
 CLAIM: Final = """
-    UPDATE outbox
-       SET due_at = :lease, attempt = attempt + 1
-     WHERE (home, n, seq) IN (
+    WITH due AS /*! MATERIALIZED */ (
         SELECT home, n, seq
           FROM outbox
          WHERE due_at <= :now AND until > :now
          ORDER BY due_at
-         LIMIT :limit)
+         LIMIT :limit
+        /*! FOR UPDATE SKIP LOCKED */)
+    UPDATE outbox
+       SET due_at = :lease, attempt = attempt + 1
+     WHERE (home, n, seq) IN (SELECT home, n, seq FROM due)
        AND due_at <= :now
     RETURNING home, n, seq, kind, "to", sealed, attempt, until
     """

@@ -20,7 +20,7 @@ itself, `TokenAuth` puts its token into the requests of an HTTP client.
 
 Source: draft-ietf-oauth-deferred-token-response (rows of the client in
 `docs/requirements/dtr.md`), RFC 6749, 7009, 7523, 7636, 8252, 8414, 8628, 8707, 9207,
-9396, 9449.
+9396, 9449, 9728.
 """
 
 from abeyance.client.access import Access
@@ -66,6 +66,7 @@ from abeyance.client.keys import generate_key
 from abeyance.client.loopback import Loopback
 from abeyance.client.metadata import ServerMetadata
 from abeyance.client.progress import Progress, Waiting
+from abeyance.client.resources import ResourceMetadata, find_resource, find_resource_async
 from abeyance.client.sealing import KeyFile, Passphrase, Seal, SealingKey
 from abeyance.client.surroundings import Surroundings
 from abeyance.client.sync_client import Client, PendingToken
@@ -109,6 +110,7 @@ __all__ = [
     "PrivateKeyJwt",
     "Progress",
     "PublicClient",
+    "ResourceMetadata",
     "Seal",
     "SealingKey",
     "ServerMetadata",
@@ -123,5 +125,7 @@ __all__ = [
     "TypedToken",
     "Unavailable",
     "Waiting",
+    "find_resource",
+    "find_resource_async",
     "generate_key",
 ]

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 WELL_KNOWN: Final = "/.well-known/oauth-authorization-server"
 WELL_KNOWN_OPENID: Final = "/.well-known/openid-configuration"
+WELL_KNOWN_RESOURCE: Final = "/.well-known/oauth-protected-resource"
 
 
 class BadAddress(ValueError):
@@ -54,6 +55,14 @@ def metadata_url(issuer: str) -> str:
 def openid_url(issuer: str) -> str:
     """Its older name goes behind the issuer (OpenID Connect Discovery §4)."""
     return f"{issuer.rstrip('/')}{WELL_KNOWN_OPENID}"
+
+
+def resource_metadata_url(resource: str) -> str:
+    """Between the host and what comes behind it (RFC 9728 §3.1); raises `BadAddress`."""
+    parts = _check(resource)
+    path = "" if parts.path == "/" else parts.path
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN_RESOURCE}{path}{query}"
 
 
 def is_cleartext(url: str) -> bool:

@@ -35,6 +35,7 @@ from abeyance.client.metadata import ServerMetadata
 from abeyance.client.progress import Progress
 from abeyance.client.pursuit import Pursuit
 from abeyance.client.refreshing import refresh
+from abeyance.client.resources import ResourceMetadata, ask_resource
 from abeyance.client.revoking import revoke_token
 from abeyance.client.saved_state import SavedState, follow, read_state
 from abeyance.client.sealing import Seal
@@ -107,6 +108,14 @@ class AsyncClient:
     async def metadata(self) -> ServerMetadata:
         """The server's metadata. Raises `DiscoveryFailed`, `Unavailable`."""
         return await self._run(self.link.discover())
+
+    async def resource_metadata(self, resource: str) -> ResourceMetadata:
+        """What a resource says about itself (RFC 9728), by its identifier.
+
+        Raises `DiscoveryFailed` if that is of another resource, or one of the two does not
+        know the other; `Misconfigured`, `Unavailable`.
+        """
+        return await self._run(ask_resource(self.link, resource))
 
     @overload
     async def request_token(

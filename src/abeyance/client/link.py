@@ -26,7 +26,7 @@ from abeyance.wire.form import render_form
 
 log: Final = logging.getLogger("abeyance.client")
 
-_COMMON: Final = (("Accept", "application/json"), ("User-Agent", "abeyance"))
+COMMON: Final = (("Accept", "application/json"), ("User-Agent", "abeyance"))
 _NOT_FOUND: Final = 404
 _FORM: Final = (("Content-Type", "application/x-www-form-urlencoded"),)
 
@@ -88,7 +88,7 @@ class Link:
     @property
     def common(self) -> tuple[tuple[str, str], ...]:
         """The header fields of every request."""
-        return _COMMON
+        return COMMON
 
     def speaks(self, profile: str) -> bool:
         """Does the server list this profile, as far as its metadata has been read?"""
@@ -97,10 +97,10 @@ class Link:
     def discover(self) -> Flow[ServerMetadata]:
         """The metadata, fetched once. Raises `DiscoveryFailed`, `Unavailable`."""
         if self.known is None:
-            reply = yield from send(Send("GET", metadata_url(self.issuer), _COMMON))
+            reply = yield from send(Send("GET", metadata_url(self.issuer), COMMON))
             if isinstance(reply, Received) and reply.status == _NOT_FOUND:
                 # A provider of OpenID Connect may publish it under its older name only.
-                reply = yield from send(Send("GET", openid_url(self.issuer), _COMMON))
+                reply = yield from send(Send("GET", openid_url(self.issuer), COMMON))
             if isinstance(reply, Unanswered):
                 raise Unavailable(reply.why)
             if reply.status == 429 or reply.status >= 500:
@@ -145,7 +145,7 @@ class Link:
         who = self.authentication.credentials(
             Occasion(self.issuer, self.client_id, now, self.surroundings.identifier)
         )
-        headers = _COMMON + _FORM + who.headers
+        headers = COMMON + _FORM + who.headers
         if key is not None:
             proof = make_proof(
                 key,

@@ -31,6 +31,7 @@ class ServerMetadata:
     deferral_supported: bool = False
     profiles: frozenset[str] = frozenset()  # of deferral (`names.PROFILE_...`)
     interaction_origins: frozenset[str] = frozenset()  # where people act, besides its own
+    protected_resources: frozenset[str] | None = None  # `None`: it does not list any
 
     def __post_init__(self) -> None:
         try:
@@ -73,25 +74,28 @@ def parse_metadata(members: Mapping[str, Any] | None, *, issuer: str) -> ServerM
     keys, userinfo = members.get("jwks_uri"), members.get("userinfo_endpoint")
     devices = members.get("device_authorization_endpoint")
     methods = members.get("code_challenge_methods_supported")
+    resources = members.get("protected_resources")
     return ServerMetadata(
         issuer=issuer,
         token_endpoint=token,
         authorization_endpoint=authorization if isinstance(authorization, str) else None,
         pushed_authorization_request_endpoint=pushed if isinstance(pushed, str) else None,
-        challenge_methods=None if methods is None else _texts(methods),
+        challenge_methods=None if methods is None else texts(methods),
         names_itself=members.get("authorization_response_iss_parameter_supported") is True,
         device_authorization_endpoint=devices if isinstance(devices, str) else None,
         revocation_endpoint=revocation if isinstance(revocation, str) else None,
-        revocable=_texts(members.get("revocation_endpoint_token_type_values_supported")),
+        revocable=texts(members.get("revocation_endpoint_token_type_values_supported")),
         jwks_uri=keys if isinstance(keys, str) else None,
         userinfo_endpoint=userinfo if isinstance(userinfo, str) else None,
         deferral_supported=members.get("deferred_token_response_supported") is True,
-        profiles=_texts(members.get("deferred_token_response_profiles_supported")),
-        interaction_origins=_texts(members.get("deferred_interaction_origins")),
+        profiles=texts(members.get("deferred_token_response_profiles_supported")),
+        interaction_origins=texts(members.get("deferred_interaction_origins")),
+        protected_resources=None if resources is None else texts(resources),
     )
 
 
-def _texts(value: Any) -> frozenset[str]:
+def texts(value: Any) -> frozenset[str]:
+    """The strings of a list; nothing of what is none."""
     return frozenset(
         each for each in (value if isinstance(value, list) else ()) if isinstance(each, str)
     )

@@ -47,7 +47,7 @@ class ProtectedResource:
     def metadata_path(self) -> str:
         """On the host: inserted before the path and query of the identifier (RFC 9728 §3.1)."""
         told = urlsplit(self.identifier)
-        path = "" if told.path == "/" and not told.query else told.path
+        path = "" if told.path == "/" else told.path
         return WELL_KNOWN + path + (f"?{told.query}" if told.query else "")
 
     @property

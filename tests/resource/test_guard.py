@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +26,7 @@ from abeyance.wire.base64url import render_base64url
 from abeyance.wire.secret import Secret
 from abeyance.wire.strict_json import JsonObject
 from tests.covers import covers
-from tests.proofs.forge import DROP, ED25519, ES256, NOW, OTHER_ES256, SECONDS
+from tests.proofs.forge import DROP, ED25519, ES256, NOW, OTHER_ES256, PS256, RS256, SECONDS
 
 ISSUER = "https://as.example"
 API = "https://api.example/payments"
@@ -176,6 +176,35 @@ async def test_only_the_issuers_key_and_the_right_kind_are_believed() -> None:
         "x",
     ):
         assert (await ground.refusal(forged)).error == "invalid_token"
+
+
+@covers("OAUTH-FAPI-04", "OAUTH-FAPI-14", "OAUTH-PRM-02", "OAUTH-DEC-05")
+async def test_beside_a_fapi_server_all_is_bound_and_nothing_is_signed_with_rs256() -> None:
+    usual = ProtectedResource(identifier=API, issuers=(ISSUER,))
+    lenient, ground = (
+        Ground(published=Published(keys=(ES256, PS256, RS256)), resource=resource)
+        for resource in (usual, replace(usual, fapi=True))
+    )
+    left = ["ES256", "Ed25519", "EdDSA", "PS256"]
+    for each, algorithms in ((lenient, [*left, "RS256"]), (ground, left)):
+        assert each.resource.document()["dpop_signing_alg_values_supported"] == algorithms
+        with pytest.raises(Refused) as caught:
+            await each.guard.admit(Shown(method="GET", url=URL, authorization=[]))
+        assert f'algs="{" ".join(algorithms)}"' in each.challenge(caught.value)
+
+    good, bad = token(cnf=BOUND), sign_access_token(claims(cnf=BOUND), RS256)
+    assert await ground.show(good, "DPoP", proof=prove(good))
+    strong = sign_access_token(claims(cnf=BOUND), PS256)
+    assert await ground.show(strong, "DPoP", proof=prove(strong, jti="p2"))
+    assert (await ground.refusal(token())).error == "invalid_token"
+    assert (await ground.refusal(bad, "DPoP", proof=prove(bad))).error == "invalid_token"
+    weak = token(cnf={"jkt": RS256.public.jkt})
+    refused = await ground.refusal(weak, "DPoP", proof=prove(weak, key=RS256))
+    assert refused.error == "invalid_dpop_proof"
+
+    assert await lenient.show(token())
+    assert await lenient.show(bad, "DPoP", proof=prove(bad))
+    assert await lenient.show(weak, "DPoP", proof=prove(weak, key=RS256))
 
 
 @covers("OAUTH-PRM-03")

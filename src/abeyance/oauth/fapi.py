@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from abeyance.parties.client import Client
+from abeyance.proofs.jws import FAPI_ALGORITHMS
 from abeyance.wire import names
 
 METHODS: Final = (
@@ -16,7 +17,7 @@ METHODS: Final = (
     names.TLS_CLIENT_AUTH,
     names.SELF_SIGNED_TLS_CLIENT_AUTH,
 )
-ALGORITHMS: Final = frozenset({"ES256", "EdDSA", "Ed25519", "PS256"})
+ALGORITHMS: Final = FAPI_ALGORITHMS
 LONGEST_CODE: Final = timedelta(seconds=60)
 
 

@@ -29,14 +29,19 @@ def sign_access_token(claims: JsonObject, key: KeyPair) -> str:
 
 
 def verify_access_token(
-    compact: str, *, keys: KeySet, issuer: str, now: datetime | None = None
+    compact: str,
+    *,
+    keys: KeySet,
+    issuer: str,
+    now: datetime | None = None,
+    algorithms: frozenset[str] = SIGNING_ALGORITHMS,
 ) -> JsonObject:
     """Return the claims of a token that `issuer` has signed with one of `keys`.
 
     Without `now` an expired token is recognised too, as revocation must; whoever
     grants access by a token passes `now`. Raises `BadToken`.
     """
-    claims = verify_jws(compact, algorithms=SIGNING_ALGORITHMS, typ=_KIND, keys=keys)
+    claims = verify_jws(compact, algorithms=algorithms, typ=_KIND, keys=keys)
     if claims.get("iss") != issuer:
         raise BadToken("the token is of another issuer")
     if now is not None:

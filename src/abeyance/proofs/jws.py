@@ -30,6 +30,7 @@ from abeyance.wire.reply import render_json
 from abeyance.wire.strict_json import MAX_INTEGER, Json, JsonObject, parse_json_object
 
 SIGNING_ALGORITHMS: Final = frozenset({"ES256", "EdDSA", "Ed25519", "PS256", "RS256"})
+FAPI_ALGORITHMS: Final = SIGNING_ALGORITHMS - {"RS256"}  # FAPI 2.0 Security Profile §5.4
 MAX_TOKEN: Final = 16 * 1024  # characters
 MAX_JTI: Final = 256
 EXPIRY_SKEW: Final = timedelta(seconds=5)

@@ -92,8 +92,15 @@ class Guard:
         scheme, token = self._read(shown.authorization)
         now = self._now()
         try:
-            claims = await self._tokens.claims_of(token, audience=self.resource.identifier, now=now)
+            claims = await self._tokens.claims_of(
+                token,
+                audience=self.resource.identifier,
+                now=now,
+                algorithms=self.resource.algorithms,
+            )
             binding = _binding_of(claims)
+            if self.resource.fapi and not binding:
+                raise BadToken("the token is not bound")
             proof = self._prove(shown, scheme, token, binding, now)
             access = _access(claims, proof, binding)
         except BadToken:
@@ -113,6 +120,7 @@ class Guard:
             refused,
             metadata_url=self.resource.metadata_url,
             requires_bound=self.resource.requires_bound,
+            algorithms=self.resource.algorithms,
         )
         told = [("WWW-Authenticate", challenges)]
         if refused.nonce is not None:
@@ -157,6 +165,7 @@ class Guard:
                 nonces=self._nonces,
                 require_nonce=self._nonces is not None,
                 access_token=token,
+                algorithms=self.resource.algorithms,
             )
         except UseDpopNonce as wanted:
             raise Refused(names.USE_DPOP_NONCE, scheme, nonce=wanted.nonce) from None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from abeyance.proofs.jws import SIGNING_ALGORITHMS
+from abeyance.proofs.jws import FAPI_ALGORITHMS, SIGNING_ALGORITHMS
 from abeyance.wire.strict_json import Json, JsonObject
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
@@ -18,7 +18,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectedResource:
     """`identifier` is what tokens have as audience. `more`: other members of RFC 9728, such as
-    `resource_documentation`, published as they are.
+    `resource_documentation`, published as they are. `fapi`: it is held to the FAPI 2.0 Security
+    Profile, as its issuers are: every token is bound, nothing is signed with RS256.
     """
 
     identifier: str
@@ -27,6 +28,7 @@ class ProtectedResource:
     details_types: tuple[str, ...] = ()
     requires_bound: bool = False  # only tokens with a DPoP key are taken
     certificates: bool = False  # the host sees certificates of clients
+    fapi: bool = False
     more: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -37,6 +39,11 @@ class ProtectedResource:
             raise ValueError("the identifier is no https URL without fragment")
         if not self.issuers:
             raise ValueError("nobody may issue tokens for this resource")
+
+    @property
+    def algorithms(self) -> frozenset[str]:
+        """What tokens and proofs may be signed with."""
+        return FAPI_ALGORITHMS if self.fapi else SIGNING_ALGORITHMS
 
     @property
     def origin(self) -> str:
@@ -56,7 +63,6 @@ class ProtectedResource:
 
     def document(self) -> JsonObject:
         """The metadata; empty arrays are left out, and what is false is not said."""
-        algorithms = sorted(SIGNING_ALGORITHMS)
         told: dict[str, Json] = {
             **self.more,
             "resource": self.identifier,
@@ -64,7 +70,7 @@ class ProtectedResource:
             "scopes_supported": _texts(self.scopes),
             "bearer_methods_supported": ["header"],
             "authorization_details_types_supported": _texts(self.details_types),
-            "dpop_signing_alg_values_supported": list(algorithms),
+            "dpop_signing_alg_values_supported": _texts(self.algorithms),
             "dpop_bound_access_tokens_required": self.requires_bound,
             "tls_client_certificate_bound_access_tokens": self.certificates,
         }

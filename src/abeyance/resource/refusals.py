@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from abeyance.proofs.dpop import DPOP_ALGORITHMS
 from abeyance.wire import names
 
 _STATUS: Final = {names.INVALID_REQUEST: 400, names.INSUFFICIENT_SCOPE: 403}
-_ALGS: Final = " ".join(sorted(DPOP_ALGORITHMS))
 
 
 class Refused(Exception):
@@ -42,13 +40,16 @@ class Refused(Exception):
         return 503 if self.away else _STATUS.get(self.error or "", 401)
 
 
-def render_challenges(refused: Refused, *, metadata_url: str, requires_bound: bool) -> str:
+def render_challenges(
+    refused: Refused, *, metadata_url: str, requires_bound: bool, algorithms: frozenset[str]
+) -> str:
     """The value of `WWW-Authenticate`; every scheme that is taken has a challenge."""
+    algs = " ".join(sorted(algorithms))
     schemes = (names.DPOP,) if requires_bound else (names.BEARER, names.DPOP)
-    return ", ".join(_challenge(scheme, refused, metadata_url) for scheme in schemes)
+    return ", ".join(_challenge(scheme, refused, metadata_url, algs) for scheme in schemes)
 
 
-def _challenge(scheme: str, refused: Refused, metadata_url: str) -> str:
+def _challenge(scheme: str, refused: Refused, metadata_url: str, algs: str) -> str:
     told: dict[str, str] = {}
     # The error is that of the scheme which was used; one that is not taken is told by another.
     if refused.error is not None and refused.scheme in (scheme, None):
@@ -56,6 +57,6 @@ def _challenge(scheme: str, refused: Refused, metadata_url: str) -> str:
     if refused.error is not None:
         told |= refused.asks
     if scheme == names.DPOP:
-        told["algs"] = _ALGS
+        told["algs"] = algs
     told["resource_metadata"] = metadata_url
     return f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in told.items())

@@ -17,8 +17,12 @@ Ask = Callable[[Secret], Awaitable[JsonObject]]
 
 
 class Tokens(Protocol):
-    async def claims_of(self, token: Secret, *, audience: str, now: datetime) -> JsonObject:
-        """The claims of a token that stands, for this audience. Raises `BadToken`, `KeysAway`."""
+    async def claims_of(
+        self, token: Secret, *, audience: str, now: datetime, algorithms: frozenset[str]
+    ) -> JsonObject:
+        """The claims of a token that stands, for this audience, and is signed with one of these
+        if anybody but its issuer has to see that. Raises `BadToken`, `KeysAway`.
+        """
         ...
 
 
@@ -31,10 +35,14 @@ class SignedTokens:
         self._issuer = issuer
         self._keys = keys
 
-    async def claims_of(self, token: Secret, *, audience: str, now: datetime) -> JsonObject:
+    async def claims_of(
+        self, token: Secret, *, audience: str, now: datetime, algorithms: frozenset[str]
+    ) -> JsonObject:
         compact = token.reveal()
         keys = await self._keys.for_token(compact)
-        claims = verify_access_token(compact, keys=keys, issuer=self._issuer, now=now)
+        claims = verify_access_token(
+            compact, keys=keys, issuer=self._issuer, now=now, algorithms=algorithms
+        )
         read_jti(claims)
         issued = numeric_date(claims, "iat")
         if issued is None or issued > now.timestamp() + FUTURE_SKEW.total_seconds():
@@ -54,7 +62,9 @@ class IntrospectedTokens:
         self._issuer = issuer
         self._ask = ask
 
-    async def claims_of(self, token: Secret, *, audience: str, now: datetime) -> JsonObject:
+    async def claims_of(
+        self, token: Secret, *, audience: str, now: datetime, algorithms: frozenset[str]
+    ) -> JsonObject:
         told = await self._ask(token)
         if told.get("active") is not True:
             raise BadToken("the token is not active")

@@ -14,6 +14,7 @@ from abeyance.pending.change import Change
 from abeyance.pending.states import Event
 from abeyance.store.sql import changes, changes_grants
 from abeyance.store.sql.db import Db
+from abeyance.store.sql.text import GRANT_LIVES, STATE
 from abeyance.store.suite import Place, StoreSuite
 from tests.store.places import place_at
 
@@ -51,7 +52,7 @@ def drop(patch: pytest.MonkeyPatch, trigger: str) -> None:
 
 def forget_states(patch: pytest.MonkeyPatch) -> None:
     loose = {
-        event: without(statement, VERSION).replace("AND state IN", "AND 'any' NOT IN")
+        event: without(statement, VERSION).replace(f"AND {STATE} IN", "AND 'any' NOT IN")
         for event, statement in changes.ADVANCE.items()
     }
     patch.setattr(changes, "ADVANCE", loose)
@@ -124,7 +125,7 @@ def spend_again(patch: pytest.MonkeyPatch) -> None:
 
 def spend_without_ground(patch: pytest.MonkeyPatch) -> None:
     """Closing spends the codes too, so both must be gone."""
-    loosen(patch, "SPEND_CODE", "AND ended_at IS NULL")
+    loosen(patch, "SPEND_CODE", f"AND {GRANT_LIVES}")
     spend_again(patch)
 
 

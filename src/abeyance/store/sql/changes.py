@@ -79,6 +79,7 @@ from abeyance.store.sql.text import (
     EVENT,
     HELD,
     OPEN_STATES,
+    STATE,
     TOKEN,
     each_of,
     named,
@@ -231,12 +232,13 @@ OPEN_REQUEST: Final = sql(
                              FROM request
                             WHERE home = :home
                               AND holds_family = 1
-                              AND state IN ({open})
+                              AND {of_state} IN ({open})
                               AND expires_at > :opened_at))
     ON CONFLICT (home, n) DO NOTHING
     RETURNING n
     """,
     held=HELD,
+    of_state=STATE,
     open=OPEN_STATES,
 )
 
@@ -330,9 +332,10 @@ def _advance_sql(event: Event, *, resolves: bool) -> str:
            SET version = version + 1{and_state}
          WHERE home = :home AND n = :n
            AND (:version IS NULL OR version = :version)
-           AND state IN ({before}){and_clock}
+           AND {of_state} IN ({before}){and_clock}
         RETURNING {held}
         """,
+        of_state=STATE,
         and_state=", state = :state, detail = :detail" if resolves else "",
         before=sql_list(stages_before(event)),
         and_clock=f" AND {column} > :alive_at" if column else "",
@@ -349,10 +352,11 @@ CLOSE_HOME: Final = {
         UPDATE request
            SET version = version + 1, state = :state, detail = :detail
          WHERE home = :home
-           AND state IN ({before})
+           AND {of_state} IN ({before})
            AND (:at IS NULL OR expires_at > :at)
         RETURNING {held}
         """,
+        of_state=STATE,
         before=sql_list(stages_before(event)),
         held=HELD,
     )
@@ -445,10 +449,11 @@ NOTE_ARRIVAL: Final = sql(
     UPDATE request
        SET detail = :arrived
      WHERE home = :home AND n = :n
-       AND state = :state AND detail = :seen
+       AND {of_state} = :state AND detail = :seen
        AND expires_at > :at
     RETURNING {held}
     """,
+    of_state=STATE,
     held=HELD,
 )
 

@@ -18,7 +18,7 @@ from abeyance.pending.credentials import Code, RefreshToken
 from abeyance.pending.handles import Home
 from abeyance.store.sql import devices, rows, rows_grants
 from abeyance.store.sql.db import Db
-from abeyance.store.sql.text import ASSERTION, FAMILY, REFRESH, USER_GRANT, sql
+from abeyance.store.sql.text import ASSERTION, FAMILY, GRANT_LIVES, REFRESH, USER_GRANT, sql
 
 # --- the grant itself
 
@@ -61,10 +61,11 @@ USE_ASSERTION: Final = sql(
        AND assertion.client_id = excluded.client_id
        AND assertion.jkt IS NOT DISTINCT FROM excluded.jkt
        AND assertion.digest = excluded.digest
-       AND EXISTS (SELECT 1 FROM user_grant WHERE home = :home AND ended_at IS NULL)
+       AND {grant_lives}
     RETURNING 1
     """,
     assertion=ASSERTION,
+    grant_lives=GRANT_LIVES,
 )
 
 ADD_DERIVED: Final = """
@@ -95,15 +96,18 @@ ADD_CODE: Final = """
     VALUES (:home, :digest, :document, :issued_at, :expires_at, :spent_at)
     """
 
-SPEND_CODE: Final = """
+SPEND_CODE: Final = sql(
+    """
     UPDATE code
        SET spent_at = :at
      WHERE home = :home AND digest = :digest
        AND spent_at IS NULL
        AND expires_at > :at
-       AND EXISTS (SELECT 1 FROM user_grant WHERE home = :home AND ended_at IS NULL)
+       AND {grant_lives}
     RETURNING 1
-    """
+    """,
+    grant_lives=GRANT_LIVES,
+)
 
 
 async def add_code(db: Db, home: Home, code: Code) -> None:
@@ -222,7 +226,7 @@ ADD_SEALED: Final = "INSERT INTO sealed (home, n, value) VALUES (:home, :n, :val
 DROP_SEALED: Final = "DELETE FROM sealed WHERE home = :home AND n = :n"
 
 END_HOME: Final = (
-    "UPDATE user_grant SET ended_at = :at WHERE home = :home AND ended_at IS NULL",
+    "UPDATE user_grant SET ended_at = :at WHERE home = :home AND ended_at /*! + 0 */ IS NULL",
     "UPDATE code SET spent_at = :at WHERE home = :home AND spent_at IS NULL",
     "UPDATE family SET ended_at = :at WHERE home = :home AND ended_at IS NULL",
     devices.END_DEVICE,

@@ -25,6 +25,7 @@ from abeyance.store.sql.rows import (
     render_json,
 )
 from abeyance.store.sql.rows_snapshot import identity_document, parse_identity
+from abeyance.store.sql.text import GRANT_LIVES, sql
 from abeyance.wire.strict_json import Json
 
 OPEN_DEVICE: Final = """
@@ -85,15 +86,18 @@ ANSWER_DEVICE: Final = """
     RETURNING 1
     """
 
-SPEND_DEVICE: Final = """
+SPEND_DEVICE: Final = sql(
+    """
     UPDATE device
        SET stage = 'spent'
      WHERE home = :home
        AND stage = 'agreed'
        AND expires_at > :at
-       AND EXISTS (SELECT 1 FROM user_grant WHERE home = :home AND ended_at IS NULL)
+       AND {grant_lives}
     RETURNING 1
-    """
+    """,
+    grant_lives=GRANT_LIVES,
+)
 
 FIND_DEVICE: Final = """
     SELECT digest, client_id, document, jkt, address, stage, claim_person, claim_session,

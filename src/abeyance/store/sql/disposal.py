@@ -325,9 +325,9 @@ def _turn(stock: Stock) -> Turn:
     drop = sql(
         """
         DELETE FROM {table}
-         WHERE {key} AND {by} <= :since AND NOT ({unless})
+         WHERE {key} AND {by} /*! + 0 */ <= :since AND NOT ({unless})
         RETURNING 1
-        """,
+        """,  # by its key, whatever PostgreSQL thinks of how few are so old (see `text`)
         table=stock.table,
         by=stock.by,
         key=" AND ".join(f"{name} = :{name}" for name in stock.key),

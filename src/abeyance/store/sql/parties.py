@@ -91,7 +91,7 @@ async def replace_person(db: Db, before: Person | None, after: Person) -> bool:
 FIND_SESSION: Final = """
     SELECT digest, person, signed_in_at, seen_at
       FROM session
-     WHERE digest = :digest AND ended = 0
+     WHERE digest = :digest AND ended /*! + 0 */ = 0
     """
 
 PUT_SESSION: Final = """

@@ -16,6 +16,7 @@ from abeyance.store.sql.text import (
     EVENT,
     HELD,
     OPEN_STATES,
+    STATE,
     TOKEN,
     sql,
 )
@@ -96,10 +97,11 @@ FIND_HOLDING: Final = sql(
       FROM request
      WHERE home = :home
        AND holds_family = 1
-       AND state IN ({open})
+       AND {of_state} IN ({open})
        AND expires_at > :now
     """,
     held=HELD,
+    of_state=STATE,
     open=OPEN_STATES,
 )
 

@@ -113,7 +113,7 @@ END_STANDING: Final = """
     UPDATE standing_approval
        SET ended_at = :at
      WHERE home = :home AND n = :n
-       AND ended_at IS NULL AND until > :at
+       AND ended_at /*! + 0 */ IS NULL AND until > :at
     RETURNING n
     """
 

@@ -24,6 +24,7 @@ class Network(Outside):
     answers: list[int | Exception] = field(default_factory=lambda: [204])
     posts: list[Post] = field(default_factory=list)
     gate: asyncio.Event | None = None
+    behind_gate: str = ""  # what is in the addresses that wait at it
     pages: dict[str, Fetched] = field(default_factory=dict)
     gets: list[str] = field(default_factory=list)
 
@@ -52,7 +53,7 @@ class Network(Outside):
         del at_most
         told = {name.decode(): value.decode() for name, value in headers}
         self.posts.append(Post(url, json.loads(body), told, body.decode()))
-        if self.gate is not None:
+        if self.gate is not None and self.behind_gate in url:
             await self.gate.wait()
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):

@@ -20,7 +20,7 @@ from abeyance.parties.client import ClientId
 from abeyance.server.settings import ConfigurationError
 from tests.covers import covers
 from tests.outside import Network, Post
-from tests.served import CONFIG, Caller, Served, count_rows, serve
+from tests.served import CONFIG, Caller, Served, count_rows, serve, without
 
 URL: Final = "https://cb.example/hook?tenant=1"
 TOKEN: Final = "notify-0123456789abcdefghij-~+/=="
@@ -211,7 +211,7 @@ async def test_nobody_is_called_before_the_deferred_response_is_written(tmp_path
         await nothing_more()
         assert network.posts == [], "nor a breath later"
         key = await served.key_of(code)
-        served.house.answering.begin(key)
+        served.house.answering.begin(key, served.clock.now())
         for _ in range(3):
             served.clock.move(2)
             await nothing_more()
@@ -226,6 +226,26 @@ async def test_what_was_answered_is_on_its_way_no_more(tmp_path: Path) -> None:
     async with world(tmp_path) as (served, _):
         key = await served.key_of(await served.s1.defer())
         assert served.house.answering.is_out(key)
+
+
+@covers("DTR-CB-02", "DTR-CB-03", "EXT-IDEMP-05")
+@pytest.mark.parametrize("token", ["second-token-of-the-client", None])
+async def test_of_a_request_that_is_sent_again_the_token_that_came_last_counts(
+    tmp_path: Path, token: str | None
+) -> None:
+    async with world(tmp_path) as (served, network):
+        named = {"deferral_request_id": "a-name-of-the-clients-own-8481", "scope": "read"}
+        code = await deferred(served, **named, client_notification_token=TOKEN)
+        again: dict[str, Any] = dict(named)
+        if token is not None:
+            again["client_notification_token"] = token
+        assert (await served.s1.ask(**again)).code == code
+        key = await served.key_of(code)
+        assert served.house.answering.is_out(key)
+        await served.approve(code)
+        await settle(lambda: len(network.posts) == 1)
+        assert network.posts[0].headers["Authorization"] == f"Bearer {token or TOKEN}"
+        assert network.posts[0].body == {"deferral_code": code}
 
 
 @covers("EXT-NOTIFY-03", "T-180", "T-185", "DTR-INV-06", "T-188", "T-106")
@@ -398,31 +418,52 @@ async def test_a_request_that_ends_with_its_ground_is_told_too_but_not_to_who_is
         assert len(network.posts) == 1
 
 
-@covers("SEC-SSRF-63", "T-179")
-async def test_a_slow_receiver_delays_nobody_else(tmp_path: Path) -> None:
-    network = Network(gate=asyncio.Event())
-    config = _WITH.replace(
-        'id = "p1"', 'id = "p1"\ndeferred_client_notification_endpoint = "https://p.example/"', 1
-    )
+@covers("SEC-SSRF-63", "T-179", "SEC-DOS-13")
+async def test_a_hundred_that_hang_delay_nobody_who_answers(tmp_path: Path) -> None:
+    network = Network(gate=asyncio.Event(), behind_gate="sick")
+    sick = "".join(_receiver(f"sick-{n}") for n in range(100))
+    config = without(_WITH, 'id = "p1"') + sick + _receiver("well")
     async with serve(tmp_path, config=config, outside=network) as served:
-        codes = [await served.s1.defer() for _ in range(20)]
-        quick = await served.p1.defer(resource="https://rs.example")
+        for n in range(100):
+            caller = Caller(served, f"sick-{n}")
+            for _ in range(3):
+                await served.approve(await caller.defer())
+        well = [await Caller(served, "well").defer() for _ in range(20)]
         served.clock.move(2)
-        for code in codes:
-            await served.deny(code)
-        await settle(lambda: len(network.posts) == 16)
-        await served.deny(quick)
-        await settle(lambda: len(network.posts) == 17)
-        assert network.posts[-1].url == "https://p.example/"
-        polled: Caller = served.p1
-        assert (await polled.poll(quick)).error == "access_denied", "polls are not concerned"
+        await settle(lambda: len(network.posts) == 100)
+        for code in well:
+            await served.approve(code)
+        # The first is sent at once, and shows that the others may go together.
+        await settle(lambda: bool(_to(network, "well")))
+        for _ in range(20):
+            served.clock.move(0.05)
+            await nothing_more()
+        assert len(_to(network, "well")) == 20, "within a second"
+        assert len(_to(network, "sick")) == 100, "one each"
+        assert (await Caller(served, "well").poll(well[0])).status == 200
         assert network.gate is not None
         network.gate.set()
-        # First those that were under way: while they are, the rest is put off again.
-        await settle(lambda: sealed(tmp_path) == 4)
-        served.clock.move(2)
-        await settle(lambda: sealed(tmp_path) == 0)
-        assert len(network.posts) == 21
+        async with asyncio.timeout(30):
+            while sealed(tmp_path):
+                served.clock.move(1)
+                await nothing_more()
+        assert len(_to(network, "sick")) == 300
+
+
+def _to(network: Network, name: str) -> list[Post]:
+    return [post for post in network.posts if name in post.url]
+
+
+def _receiver(name: str) -> str:
+    return f"""
+[[clients]]
+id = "{name}"
+name = "{name}"
+secret_file = "{{data}}/s1.secret"
+scope = ["read"]
+resources = ["https://rs.example"]
+deferred_client_notification_endpoint = "https://{name}.example/"
+"""
 
 
 @covers("DTR-CB-06", "T-181", "OAUTH-SSRF-08")

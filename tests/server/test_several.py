@@ -176,7 +176,7 @@ async def test_nobody_is_called_by_another_before_the_first_answer_is_known_to_b
         await until(lambda: len(network.posts) == 1)
         here.house.answering.share = lambda _: None  # its word is lost, or the answer not out
         late = await here.s1.defer()
-        here.house.answering.begin(await here.key_of(late))
+        here.house.answering.begin(await here.key_of(late), here.clock.now())
         await there.approve(late)
         for _ in range(29):
             here.clock.move(1)

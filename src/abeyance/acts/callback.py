@@ -14,9 +14,10 @@ from abeyance.acts.sealing import callback_place, open_sealed, seal_now
 from abeyance.outbound.caller import Unreachable
 from abeyance.outbound.targets import Forbidden
 from abeyance.parties.client import Client
+from abeyance.pending.change import Change, Reseal
 from abeyance.pending.message import Claimed, Done, Message, MessageKind, RetryAt, Settled, retry
-from abeyance.pending.opening import Opened
-from abeyance.pending.request import Held
+from abeyance.pending.opening import Deferred, Opened
+from abeyance.pending.request import Held, Key
 from abeyance.pending.states import Approved, Cancelled, Denied
 from abeyance.store.ports import SecurityEvent
 from abeyance.wire import names
@@ -26,7 +27,6 @@ from abeyance.wire.secret import Secret
 SEQ: Final = 0
 MOST_READ: Final = 4_096  # of an answer, which says nothing to us (SEC-SSRF-62)
 _BREATH: Final = timedelta(seconds=1)  # between the deferred response and the callback
-_STUCK: Final = timedelta(seconds=30)  # an answer that takes longer has not been heard
 _NO_MORE: Final = frozenset({401, 410})
 
 _log = structlog.get_logger("abeyance.callback")
@@ -38,20 +38,34 @@ def callback_row(
     """The message that goes with a new request of a client that wants to be called."""
     if client.notification_endpoint is None:
         return ()
-    key, told = opened.held.key, "" if token is None else token.reveal()
-    sealed = seal_now(house, Secret(f"{opened.code.reveal()}\n{told}"), callback_place(key))
     return (
         Message(
-            n=key.n,
+            n=opened.held.key.n,
             seq=SEQ,
             kind=MessageKind.CALLBACK,
             to=client.id,
-            sealed=sealed,
+            sealed=_seal(house, opened.held.key, opened.code, token),
             due_at=None,
             on_end=True,
             until=opened.held.expires_at,
         ),
     )
+
+
+async def tell_again(
+    house: House, client: Client, deferred: Deferred, token: Secret | None
+) -> Deferred:
+    """A code that is told once more: nobody is called before this answer has left, too, and then
+    by the token that was sent last.
+    """
+    if client.notification_endpoint is None:
+        return deferred
+    key = deferred.held.key
+    house.answering.begin(key, house.clock.now())
+    if token is not None:
+        row = Reseal(key.n, SEQ, _seal(house, key, deferred.code, token))
+        await house.store.apply(Change(key.home, (), (row,)))
+    return deferred
 
 
 async def call_back(house: House, claimed: Claimed) -> Settled:
@@ -92,8 +106,8 @@ async def _send(
         status, reason = answer.status, str(answer.status)
     if status is not None and 200 <= status < 300:
         house.counters.callbacks_delivered.inc()
-        return Done()
-    settled: Settled = Done()
+        return Done(answered=True)
+    settled: Settled = Done(answered=True)
     if status not in _NO_MORE:
         settled = retry(claimed, house.clock.now(), house.random(1)[0] / 255)
     if status == 401:
@@ -103,7 +117,7 @@ async def _send(
         return settled
     house.counters.callbacks_given_up.inc()
     _log.warning("a callback was given up", client=client.id, reason=reason)
-    return Done()
+    return settled
 
 
 def _is_news(held: Held, now: datetime) -> bool:
@@ -115,9 +129,14 @@ def _too_early(house: House, held: Held, now: datetime) -> datetime | None:
     """Until when nobody may be called, since the first answer may not have been heard yet."""
     if now < held.opened_at + _BREATH:
         return held.opened_at + _BREATH
-    if now < held.opened_at + _STUCK and not house.answering.is_out(held.key):
+    if house.answering.may_be_on_its_way(held.key, held.opened_at, now):
         return now + _BREATH
     return None
+
+
+def _seal(house: House, key: Key, code: Secret, token: Secret | None) -> bytes:
+    told = "" if token is None else token.reveal()
+    return seal_now(house, Secret(f"{code.reveal()}\n{told}"), callback_place(key))
 
 
 def _unseal(house: House, claimed: Claimed) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 
 from abeyance.acts.asked import Asked, refusal
-from abeyance.acts.callback import callback_row
+from abeyance.acts.callback import callback_row, tell_again
 from abeyance.acts.dispose import close_home, stands
 from abeyance.acts.house import House
 from abeyance.acts.issue import end_spent_twice
@@ -72,7 +72,7 @@ async def defer(house: House, asked: Asked, verdict: Defer) -> Deferred | None:
     if claimed.joins and claimed.home is not None:
         joined = await join(house, claimed.home, snapshot)
         if joined is not None:
-            return joined
+            return await tell_again(house, client, joined, asked.notification_token)
     if refused is not None:
         await _let_cool(house, client.id, refused)
     now, home = house.clock.now(), claimed.home or Home(house.random(HOME_BYTES))
@@ -107,7 +107,7 @@ async def defer(house: House, asked: Asked, verdict: Defer) -> Deferred | None:
         until = opened.held.expires_at + verdict.approval_lifetime
         await house.store.apply(Change(claimed.source.home, (), (LiveUntil(until),)))
     if callback:
-        house.answering.begin(opened.held.key)
+        house.answering.begin(opened.held.key, now)
     match await house.store.apply(replace(opened.change, rows=rows)):
         case Superseded(lost=Open() | SpendCode() | OpenGrant() | UseAssertion()) if (
             await _was_first(house, asked)

@@ -10,7 +10,7 @@ from abeyance.acts.house import House
 from abeyance.acts.notice import send_hook, send_mail
 from abeyance.pending.message import Claimed, MessageKind, Settled
 
-# Longer than any attempt may take (30 s), and what surrounds it.
+LONGEST: Final = timedelta(seconds=35)  # an attempt (30 s), and what surrounds it
 LEASE: Final = timedelta(seconds=60)
 
 ACTS: Final[Mapping[MessageKind, Callable[[House, Claimed], Awaitable[Settled]]]] = (
@@ -24,7 +24,8 @@ ACTS: Final[Mapping[MessageKind, Callable[[House, Claimed], Awaitable[Settled]]]
 )
 
 
-async def deliver(house: House, claimed: Claimed) -> None:
-    """Try to send one message, and keep what came of it. Raises `StoreAway`."""
+async def deliver(house: House, claimed: Claimed) -> Settled:
+    """Try to send one message, keep what came of it and return it. Raises `StoreAway`."""
     settled = await ACTS[claimed.kind](house, claimed)
     await house.store.settle_message(claimed, settled)
+    return settled

@@ -211,12 +211,12 @@ async def _post_mail(house: House, claimed: Claimed, mail: Mail) -> Settled:
     try:
         await house.mailer.send(mail)
     except MailRefused as refused:
-        settled: Settled = Done()
+        settled: Settled = Done(answered=True)
         if not refused.final:
             settled = retry(claimed, house.clock.now(), house.random(1)[0] / 255)
         return _count(house, settled, str(refused))
     house.counters.notices_delivered.inc()
-    return Done()
+    return Done(answered=True)
 
 
 async def send_hook(house: House, claimed: Claimed) -> Settled:
@@ -258,9 +258,9 @@ async def send_hook(house: House, claimed: Claimed) -> Settled:
         return _count(house, retry(claimed, now, house.random(1)[0] / 255), str(why))
     if 200 <= answer.status < 300:
         house.counters.notices_delivered.inc()
-        return Done()
+        return Done(answered=True)
     if answer.status == 410:
-        return _count(house, Done(), "410")
+        return _count(house, Done(answered=True), "410")
     return _count(house, retry(claimed, now, house.random(1)[0] / 255), str(answer.status))
 
 

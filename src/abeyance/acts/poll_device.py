@@ -11,11 +11,17 @@ from typing import Final
 from abeyance.acts.admit import check_constrained, prove
 from abeyance.acts.ask import ask_proven
 from abeyance.acts.asked import ReviewNeeded
+from abeyance.acts.callback import tell_again
 from abeyance.acts.house import ClientRequest, House
 from abeyance.acts.join import open_handle
 from abeyance.faces.face import Face
 from abeyance.grants.grant import Grant
-from abeyance.oauth.asking import CompletionMode, check_still_allowed, read_completion_mode
+from abeyance.oauth.asking import (
+    CompletionMode,
+    check_still_allowed,
+    read_completion_mode,
+    read_notification_token,
+)
 from abeyance.oauth.client_authentication import AuthenticatedClient
 from abeyance.pending.change import BindDevice, Change
 from abeyance.pending.device import DEFERRAL, RETENTION, RETOLD, Device, FoundDevice
@@ -66,7 +72,10 @@ async def poll_device(
     answer = _judge(house, device, key)
     if isinstance(answer, StillPending | Refused):
         if isinstance(answer, Refused) and answer.why is Why.REDEEMED:
-            return await _tell_again(house, device, key, mode) or answer
+            again = await _again(house, device, key, mode)
+            if again is None:
+                return answer
+            return await tell_again(house, client, again, read_notification_token(request.form))
         if isinstance(answer, StillPending):
             house.counters.pending.inc()
             await _bind(house, device, key)
@@ -141,7 +150,7 @@ async def _bind(house: House, device: Device, key: ProvenKey | None) -> None:
         await house.store.apply(Change(device.home, (BindDevice(key.bound),)))
 
 
-async def _tell_again(
+async def _again(
     house: House, device: Device, key: ProvenKey | None, mode: CompletionMode
 ) -> Deferred | None:
     """The deferral code once more, since its answer may have been lost (DEV-DTR-06).

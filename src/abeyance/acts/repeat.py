@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from abeyance.acts.asked import Asked
+from abeyance.acts.callback import tell_again
 from abeyance.acts.collect import mint, still_holds
 from abeyance.acts.dispose import close_derived
 from abeyance.acts.house import House
@@ -106,7 +107,8 @@ async def answer_again(
             if code is None:
                 return None
             house.counters.joined.inc()
-            return Deferred(code, held)
+            told = Deferred(code, held)
+            return await tell_again(house, asked.client, told, asked.notification_token)
 
 
 async def _recover(house: House, asked: Asked, earlier: Earlier) -> JsonObject | None:

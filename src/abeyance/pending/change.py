@@ -330,6 +330,15 @@ class SealedCopy:
     sealed: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Reseal:
+    """What sending message `seq` of request `n` takes is another now, if it still waits."""
+
+    n: int
+    seq: int
+    sealed: bytes
+
+
 Row: TypeAlias = (
     TokenRecord
     | AuditEvent
@@ -339,6 +348,7 @@ Row: TypeAlias = (
     | LiveUntil
     | DerivedFrom
     | SealedCopy
+    | Reseal
     | Repetition
     | Delivery
     | Message

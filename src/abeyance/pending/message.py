@@ -46,7 +46,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A message that nobody else sends until the lease is over. `attempt` counts from 1."""
+    """A message that nobody else sends before `leased_until`. `attempt` counts from 1."""
 
     key: Key
     seq: int
@@ -54,17 +54,22 @@ class Claimed:
     to: str
     sealed: bytes | None
     attempt: int
+    leased_until: datetime
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Sent, or nothing to send any more: forget it."""
+    """Sent, or nothing to send any more: forget it. `answered`: whether who was asked has
+    answered; `None`: nobody was asked.
+    """
+
+    answered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """Again then. `counts`: it was an attempt."""
+    """Again then. `counts`: it was an attempt, and failed."""
 
     at: datetime
     counts: bool = True
@@ -73,10 +78,19 @@ class RetryAt:
 Settled: TypeAlias = Done | RetryAt
 
 
+def answered(settled: Settled) -> bool | None:
+    """Has the receiver answered? `None`: it was not asked."""
+    match settled:
+        case Done(answered=known):
+            return known
+        case RetryAt(counts=counts):
+            return False if counts else None
+
+
 def retry(claimed: Claimed, now: datetime, chance: float) -> Settled:
     """When to try again, if ever. `chance`: from 0 to 1, so that many do not come at once."""
     if claimed.attempt > len(DELAYS):
-        return Done()
+        return Done(answered=False)
     delay = DELAYS[claimed.attempt - 1]
     at = now + delay * (1 - _JITTER + 2 * _JITTER * chance)
-    return Done() if at >= claimed.until else RetryAt(at)
+    return Done(answered=False) if at >= claimed.until else RetryAt(at)

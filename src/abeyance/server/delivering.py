@@ -2,12 +2,11 @@
 
 It sleeps until something is due by what it knows, or until a request ends; what it missed
 meanwhile, because it was not running, is due when it starts. Each message has a task of its
-own, so that a slow receiver delays nobody else; of one receiver only some are under way.
+own, so that a slow receiver delays nobody else (`receivers`).
 """
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,17 +14,16 @@ from typing import Final
 
 import structlog
 
-from abeyance.acts.deliver import LEASE, deliver
+from abeyance.acts.deliver import LEASE, LONGEST, deliver
 from abeyance.acts.house import House
-from abeyance.pending.message import Claimed, RetryAt
+from abeyance.pending.message import Claimed, RetryAt, answered
+from abeyance.server.receivers import Receivers
 from abeyance.store.ports import StoreAway
 
-AT_ONCE: Final = 256
-AT_ONCE_EACH: Final = 16  # to one receiver
+_AT_ONCE: Final = 64  # messages of one look
 _LONGEST_SLEEP: Final = 60.0  # seconds; other processes may write messages too
 _AFTER_A_FAULT: Final = 5.0
 _A_MOMENT: Final = 0.1
-_LATER: Final = timedelta(seconds=1)
 
 _log = structlog.get_logger("abeyance.outbox")
 
@@ -53,7 +51,7 @@ class Post:
         self._house = house
         self._woken = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._to: Counter[str] = Counter()
+        self._receivers = Receivers()
 
     def wake(self) -> None:
         self._woken.set()
@@ -81,19 +79,22 @@ class Post:
                 timer.cancel()
 
     async def work(self) -> int:
-        """Send what is due; return how much was begun."""
-        begun = 0
-        while (room := AT_ONCE - len(self._under_way)) > 0:
+        """Send what is due; return how much was taken."""
+        taken = 0
+        while not self._receivers.full:
             now = self._house.clock.now()
             claimed = await self._house.store.claim_messages(
-                now=now, lease=now + LEASE, limit=min(room, 64)
+                now=now, lease=now + LEASE, limit=_AT_ONCE
             )
             for each in claimed:
-                await self._begin(each)
-            begun += len(claimed)
+                later = self._receivers.add(each, now)
+                if later is not None:
+                    await self._house.store.settle_message(each, RetryAt(later, counts=False))
+            self._begin_ready()
+            taken += len(claimed)
             if not claimed:
                 break
-        return begun
+        return taken
 
     async def settled(self) -> None:
         """Wait until nothing is under way."""
@@ -105,32 +106,34 @@ class Post:
             task.cancel()
         await self.settled()
 
-    async def _begin(self, claimed: Claimed) -> None:
-        if self._to[claimed.to] >= AT_ONCE_EACH:
-            later = RetryAt(self._house.clock.now() + _LATER, counts=False)
-            await self._house.store.settle_message(claimed, later)
-            return
-        self._to[claimed.to] += 1
-        task = asyncio.create_task(self._send(claimed))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+    def _begin_ready(self) -> None:
+        for claimed in self._receivers.ready():
+            task = asyncio.create_task(self._send(claimed))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
 
     async def _send(self, claimed: Claimed) -> None:
+        began, heard = self._house.clock.tick(), None
         try:
-            await deliver(self._house, claimed)
+            if self._house.clock.now() >= claimed.leased_until - LONGEST:
+                # It waited here for too long: somebody else may have it before we are done.
+                again = RetryAt(self._house.clock.now(), counts=False)
+                await self._house.store.settle_message(claimed, again)
+                return
+            heard = answered(await deliver(self._house, claimed))
         except StoreAway:
             pass  # the lease ends, and somebody sends it again
         except Exception as fault:
             _log.error("a message could not be sent", kind=type(fault).__name__)
         finally:
-            self._to[claimed.to] -= 1
-            if not self._to[claimed.to]:
-                del self._to[claimed.to]
+            took = timedelta(seconds=self._house.clock.tick() - began)
+            self._receivers.end(claimed.to, took, answered=heard)
+            self._begin_ready()
             self.wake()
 
     async def _until_next(self) -> float:
         """Seconds until something is due, by what is known now."""
-        if len(self._under_way) >= AT_ONCE:
+        if self._receivers.full:
             return _LONGEST_SLEEP  # whatever ends wakes us
         at = await self._house.store.next_message()
         if at is None:

@@ -35,6 +35,7 @@ from abeyance.pending.change import (
     Pulse,
     RecordInteraction,
     Recover,
+    Reseal,
     RevokeToken,
     Row,
     SealedCopy,
@@ -532,6 +533,8 @@ async def _add(db: Db, home: Home, row: Row) -> None:
             await changes_grants.live_until(db, home, row)
         case DerivedFrom():
             await changes_grants.add_derived(db, home, row)
+        case Reseal():
+            await outbox.reseal(db, home, row)
         case SealedCopy():
             await changes_grants.add_sealed(db, home, row)
         case Repetition():

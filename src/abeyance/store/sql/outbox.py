@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from abeyance.pending.change import Reseal
 from abeyance.pending.handles import Home
 from abeyance.pending.message import Claimed, Done, Message, MessageKind, RetryAt, Settled
 from abeyance.pending.request import Key
@@ -13,6 +14,12 @@ from abeyance.store.sql.rows import instant, micros, parse_bytes, parse_count
 ADD_MESSAGE: Final = """
     INSERT INTO outbox (home, n, seq, kind, "to", sealed, due_at, on_end, until)
     VALUES (:home, :n, :seq, :kind, :to, :sealed, :due_at, :on_end, :until)
+    """
+
+RESEAL: Final = """
+    UPDATE outbox
+       SET sealed = :sealed
+     WHERE home = :home AND n = :n AND seq = :seq
     """
 
 FALL_DUE: Final = """
@@ -54,7 +61,7 @@ CLAIM: Final = """
        SET due_at = :lease, attempt = attempt + 1
      WHERE (home, n, seq) IN (SELECT home, n, seq FROM due)
        AND due_at <= :now
-    RETURNING home, n, seq, kind, "to", sealed, attempt, until
+    RETURNING home, n, seq, kind, "to", sealed, attempt, due_at, until
     """
 
 FORGET: Final = """
@@ -91,6 +98,10 @@ async def add_message(db: Db, home: Home, row: Message) -> None:
             "until": micros(row.until),
         },
     )
+
+
+async def reseal(db: Db, home: Home, row: Reseal) -> None:
+    await db.rows(RESEAL, {"home": home, "n": row.n, "seq": row.seq, "sealed": row.sealed})
 
 
 async def fall_due(db: Db, key: Key, at: datetime) -> None:
@@ -130,7 +141,7 @@ async def next_at(db: Db) -> datetime | None:
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:
-    home, n, seq, kind, to, sealed, attempt, until = row
+    home, n, seq, kind, to, sealed, attempt, leased_until, until = row
     return Claimed(
         key=Key(Home(parse_bytes(home)), parse_count(n)),
         seq=parse_count(seq),
@@ -138,5 +149,6 @@ def _claimed(row: Sequence[Any]) -> Claimed:
         to=to,
         sealed=None if sealed is None else parse_bytes(sealed),
         attempt=parse_count(attempt),
+        leased_until=instant(parse_count(leased_until)),
         until=instant(parse_count(until)),
     )

@@ -5,7 +5,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from abeyance.pending.change import Advance, Applied, Change, CloseHome, Step
+from abeyance.pending.change import Advance, Applied, Change, CloseHome, Reseal, Step
 from abeyance.pending.message import Claimed, Done, Message, MessageKind, RetryAt
 from abeyance.pending.request import Held, Key
 from abeyance.pending.states import Cancelled, Denied, Event, Outcome
@@ -78,6 +78,7 @@ class OutboxSuite(Suite):
                 to=SHOP,
                 sealed=b"sealed",
                 attempt=1,
+                leased_until=later + LEASE,
                 until=NOW + HOUR,
             )
 
@@ -102,6 +103,20 @@ class OutboxSuite(Suite):
             due = {keys[key] for key in await claimed_keys(store)}
             assert due == {"approved", "denied", "cancelled", "closed"}
             assert await store.next_message() == NOW + LEASE, "the others are forgotten"
+
+    @covers("DTR-CB-02")
+    async def test_what_sending_it_takes_can_be_another_while_it_waits(self) -> None:
+        async with self.open_store() as store:
+            held, other = await a_waiting(store), await a_waiting(store)
+            await store.apply(change(held.key, rows=(Reseal(1, 0, b"newer"),)))
+            for each in (held, other):
+                await store.apply(change(each.key, advance(Event.APPROVE)))
+            claimed = {each.key: each for each in await claim(store)}
+            assert claimed[held.key].sealed == b"newer"
+            assert claimed[other.key].sealed == b"sealed"
+            await store.settle_message(claimed[held.key], Done())
+            await store.apply(change(held.key, rows=(Reseal(1, 0, b"too late"),)))
+            assert await claimed_keys(store, NOW + LEASE) == {other.key}
 
     @covers("EXT-NOTIFY-03", "SEC-RACE-16")
     async def test_two_who_claim_at_once_never_get_the_same(self) -> None:
@@ -136,7 +151,7 @@ class OutboxSuite(Suite):
             await store.settle_message(first, RetryAt(NOW + SECOND))
             assert await claim(store) == []
             [second] = await claim(store, NOW + SECOND)
-            assert second == replace(first, attempt=2)
+            assert second == replace(first, attempt=2, leased_until=second.leased_until)
             await store.settle_message(second, RetryAt(NOW + 2 * SECOND, counts=False))
             [third] = await claim(store, NOW + 2 * SECOND)
             assert third.attempt == 2, "that was none"

@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from abeyance.parties.client import ClientId
+from abeyance.parties.person import PersonId
 from abeyance.wire import names
-from tests.console.house import HASH
+from tests.console.house import HASH, PASSWORD, Form, PageSeen, Tab
 from tests.exchange.house import ISSUER, LEDGER, Agent
 from tests.people.house import Flow, web
 from tests.served import Answer, Served, serve
 
-_PROVIDER: Final = """
+UMA: Final = PersonId("uma.underwood")
+DESK: Final = ClientId("desk-there")
+PROVIDER: Final = """
 issuer = "https://idp.example"
 data = "{data}"
 {extra}
@@ -81,7 +85,7 @@ scope = ["profile"]
 resources = ["https://home.example"]
 """
 
-_TAKER: Final = """
+TAKER: Final = """
 issuer = "https://as.example"
 data = "{data}"
 authorization_details_types = ["tests.details_types:PAYMENT"]
@@ -186,13 +190,40 @@ class Pair:
         assert answer.status == 200, answer.body
         return str(answer.json["access_token"])
 
+    async def written(self) -> str:
+        """An ID-JAG that lets write, which somebody at the provider has looked at."""
+        waits = await self.ask(await self.sign_in(), scope="read write", defer=True)
+        await self.provider.vote(waits.code, by="ida")
+        return str((await self.desk.client.poll(waits.code)).json["access_token"])
+
+
+async def at_page(served: Served, answer: Answer, person: str = UMA) -> tuple[Tab, PageSeen]:
+    """The person follows the address that the client was told."""
+    assert answer.error == "interaction_required", answer.body
+    uri = str(answer.json["interaction_uri"])
+    tab = Tab(served)
+    await tab.sign_in(person, PASSWORD)
+    return tab, await tab.get(uri.removeprefix(ISSUER))
+
+
+def consent_form(page: PageSeen) -> Form:
+    return next(form for form in page.forms if "/interact/" in form.action)
+
+
+async def decide(served: Served, answer: Answer, decision: str, person: str = UMA) -> PageSeen:
+    tab, page = await at_page(served, answer, person)
+    form = consent_form(page)
+    return await tab.post(form.action, form.fields | {"decision": decision}, follow=True)
+
 
 @asynccontextmanager
-async def open_pair(folder: Path) -> AsyncIterator[Pair]:
-    config = _PROVIDER.replace("{password}", HASH)
+async def open_pair(
+    folder: Path, *, provides: str = PROVIDER, takes: str = TAKER
+) -> AsyncIterator[Pair]:
+    config = provides.replace("{password}", HASH)
     async with serve(folder / "provider", config=config) as provider:
         _publish(folder / "taker", (await provider.get("/jwks")).body)
-        config = _TAKER.replace("{password}", HASH)
+        config = takes.replace("{password}", HASH)
         async with serve(folder / "taker", config=config) as taker:
             yield Pair(provider, taker)
 

@@ -9,17 +9,11 @@ from typing import Any
 import pytest
 
 from abeyance.acts import dispose
-from abeyance.parties.client import ClientId
-from abeyance.parties.person import PersonId
 from abeyance.wire import names
-from tests.console.house import PASSWORD, Form, PageSeen, Tab
 from tests.covers import covers
 from tests.exchange.house import ISSUER, LEDGER, Agent, is_refused
-from tests.exchange.pair import Pair, open_pair
+from tests.exchange.pair import DESK, UMA, Pair, at_page, consent_form, decide, open_pair
 from tests.people.house import web
-from tests.served import Answer, Served
-
-UMA, DESK = PersonId("uma.underwood"), ClientId("desk-there")
 
 
 @pytest.fixture
@@ -37,25 +31,6 @@ def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         for part in token.split(".")[:2]
     )
     return header, claims
-
-
-async def at_page(served: Served, answer: Answer, person: str = UMA) -> tuple[Tab, PageSeen]:
-    """The person follows the address that the client was told."""
-    assert answer.error == "interaction_required", answer.body
-    uri = str(answer.json["interaction_uri"])
-    tab = Tab(served)
-    await tab.sign_in(person, PASSWORD)
-    return tab, await tab.get(uri.removeprefix(ISSUER))
-
-
-def consent_form(page: PageSeen) -> Form:
-    return next(form for form in page.forms if "/interact/" in form.action)
-
-
-async def decide(served: Served, answer: Answer, decision: str, person: str = UMA) -> PageSeen:
-    tab, page = await at_page(served, answer, person)
-    form = consent_form(page)
-    return await tab.post(form.action, form.fields | {"decision": decision}, follow=True)
 
 
 # --- making one
@@ -184,7 +159,7 @@ async def test_who_agreed_once_is_not_asked_again_for_as_much(pair: Pair) -> Non
     await decide(pair.taker, await pair.there.bring(await pair.id_jag(), defer=True), "agree")
     answer = await pair.there.bring(await pair.id_jag())
     assert answer.status == 200, answer.body
-    more = await pair.there.bring(await _written(pair), scope="read write", defer=True)
+    more = await pair.there.bring(await pair.written(), scope="read write", defer=True)
     assert more.error == "interaction_required", "for more they are"
 
 
@@ -236,7 +211,7 @@ async def test_nobody_else_agrees_and_no_form_but_the_one_that_was_shown_counts(
 async def test_where_the_policy_wants_a_reviewer_a_yes_of_the_person_is_not_the_last_word(
     pair: Pair,
 ) -> None:
-    waits = await pair.there.bring(await _written(pair), defer=True)
+    waits = await pair.there.bring(await pair.written(), defer=True)
     page = await decide(pair.taker, waits, "agree")
     assert "Done" in page.text
     pair.move(6)
@@ -269,10 +244,3 @@ async def test_the_assertion_of_another_client_is_worth_nothing(pair: Pair) -> N
     desk = web(pair.taker, "desk")
     answer = await Agent(desk).bring(token, defer=True)
     assert (answer.status, answer.error) == (401, "invalid_client")
-
-
-async def _written(pair: Pair) -> str:
-    """An ID-JAG that lets write, which somebody at the provider has looked at."""
-    waits = await pair.ask(await pair.sign_in(), scope="read write", defer=True)
-    await pair.provider.vote(waits.code, by="ida")
-    return str((await pair.desk.client.poll(waits.code)).json["access_token"])

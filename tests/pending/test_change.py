@@ -123,6 +123,7 @@ ROWS: list[Row] = [
         subject="client:batch",
         binding=Binding(None),
         rule="rule",
+        way={},
         granted=access("read"),
         approver="rita",
         approved_at=NOW,

@@ -31,14 +31,16 @@ async def issue(
     """`memory`: an earlier approval by which it is issued, and with which it ends."""
     now, claimed, refreshing = house.clock.now(), asked.claimed, asked.claimed.refreshing
     home = claimed.home or Home(house.random(HOME_BYTES))
-    # A refresh of what was approved ends with the approval, which the family's end is.
+    # A refresh of what was approved ends with the approval, which the family's end is, and is for
+    # what was looked at: of an approval, that is the resource that is asked for now.
+    ceiling = claimed.ceiling if memory is None else None
     succeeded = succeed(
         claimed.success,
         Issuing(
             client=asked.client,
             subject=claimed.subject,
             access=asked.access,
-            resources=(claimed.ceiling or asked.access).resources,
+            resources=(ceiling or asked.access).resources,
             key=asked.key,
             home=home,
             n=0,

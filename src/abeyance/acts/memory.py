@@ -11,7 +11,7 @@ from abeyance.parties.person import Person, PersonId, Role
 from abeyance.pending.change import Applied, AuditEvent, Change, EndStanding
 from abeyance.pending.disclosure import is_remembered
 from abeyance.pending.request import Binding, Key, Loaded
-from abeyance.pending.standing import StandingApproval
+from abeyance.pending.standing import StandingApproval, way_of
 from abeyance.pending.states import Approved
 from abeyance.policy.decider import Defer
 
@@ -21,15 +21,19 @@ MOST_LISTED = 500
 async def find_memory(house: House, asked: Asked, verdict: Defer) -> StandingApproval | None:
     """An approval that answers this request, whose approver could still give it today.
 
-    A refresh is none of these: its family has an approval of its own.
+    A refresh is none of these: its family has an approval of its own. And no reviewer's yes is
+    that of a person who has not agreed, or does no more.
     """
     claimed, now = asked.claimed, house.clock.now()
     if not verdict.remember or claimed.refreshing is not None:
         return None
+    if claimed.lacks_consent(asked.access):
+        return None
     binding = Binding(None if asked.key is None else asked.key.jkt)
+    way = way_of(asked.grant.name, claimed.asserted_by, claimed.exchanged)
     for approval in await house.store.find_standing(asked.client.id, claimed.subject, now=now):
         if approval.answers(
-            asked.access, binding, verdict.rule, claimed.actor, house.types, now
+            asked.access, binding, verdict.rule, way, claimed.actor, house.types, now
         ) and await _approves_still(house, asked, verdict, approval):
             return approval
     return None
@@ -66,6 +70,7 @@ def memory_row(
             subject=snapshot.subject,
             binding=snapshot.binding,
             rule=snapshot.rule,
+            way=way_of(snapshot.grant_type, snapshot.asserted_by, snapshot.exchanged),
             actor=snapshot.actor,
             granted=approved.granted,
             approver=approver,

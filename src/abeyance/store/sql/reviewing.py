@@ -122,6 +122,7 @@ async def add_standing(db: Db, home: Home, approval: StandingApproval) -> None:
     document: JsonObject = {
         "binding": render_binding(approval.binding),
         "rule": approval.rule,
+        "way": approval.way,
         "actor": approval.actor,
         "granted": approval.granted.to_json(),
         "approved_at": micros(approval.approved_at),
@@ -172,6 +173,7 @@ def _parse(row: Sequence[Any]) -> StandingApproval:
         subject=subject,
         binding=parse_binding(said["binding"]),
         rule=said["rule"],
+        way=said.get("way", {}),  # an older one, which answers nothing: somebody is asked again
         actor=said["actor"],
         granted=parse_access(said["granted"]),
         approver=approver,

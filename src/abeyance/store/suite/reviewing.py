@@ -35,6 +35,7 @@ async def a_memory(store: Store, **more: object) -> StandingApproval:
         subject="ann",
         binding=Binding("thumbprint"),
         rule="big payments",
+        way={"grant_type": "code", "asserted_by": None, "audience": "", "impersonates": False},
         actor={"sub": "agent", "act": {"sub": "other"}},
         granted=NARROWED,
         approver=ANN,

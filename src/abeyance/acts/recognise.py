@@ -32,7 +32,7 @@ from abeyance.proofs.issued import (
     verify_issued,
 )
 from abeyance.proofs.jwk import KeySet
-from abeyance.proofs.jws import BadToken, read_jti
+from abeyance.proofs.jws import BadToken, numeric_date, read_jti
 from abeyance.wire import names
 from abeyance.wire.errors import OAuthError
 from abeyance.wire.strict_json import Json, JsonObject
@@ -121,7 +121,7 @@ async def _id_token(house: House, client: Client, shown: Shown) -> Recognised | 
         now=house.clock.now(),
     )
     person = await _person(house, str(claims["sub"]))
-    if person is None:
+    if person is None or not await _stands(house, client, person, claims):
         return None
     return Recognised(
         role=shown.role,
@@ -132,6 +132,15 @@ async def _id_token(house: House, client: Client, shown: Shown) -> Recognised | 
         expires_at=_end(claims),
         client=client.id,
         auth_time=_instant(claims.get("auth_time")),
+    )
+
+
+async def _stands(house: House, client: Client, person: Person, claims: JsonObject) -> bool:
+    """Does the consent stand on which this ID token rests? Nothing else of it can be revoked."""
+    consent = await house.store.find_consent(person.id, client.id)
+    issued = numeric_date(claims, "iat")
+    return (
+        consent is not None and issued is not None and int(consent.granted_at.timestamp()) <= issued
     )
 
 

@@ -216,9 +216,22 @@ def _check_may_act(shown: Presented, subject: Recognised, actor: Recognised | No
     if (
         not isinstance(named, dict)
         or not named
+        or _is_namesake(subject, actor, named)
         or any(acts.get(name) != value for name, value in named.items())
     ):
         raise InvalidRequest("The subject_token names another actor")
+
+
+def _is_namesake(subject: Recognised, actor: Recognised | None, named: JsonObject) -> bool:
+    """Is the actor a person of another issuer than the one who names somebody, and does that one
+    not say whose name it is? Then two people may have it. No person has the name of a client.
+    """
+    return (
+        actor is not None
+        and actor.person is not None
+        and "iss" not in named
+        and actor.claims.get("iss") != subject.claims.get("iss")
+    )
 
 
 def _check_may_be_posed_as(person: people.Person) -> None:

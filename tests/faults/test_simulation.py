@@ -14,7 +14,7 @@ from tests.covers import covers
 WORLDS: Final = int(os.environ.get("WORLDS", "200"))
 
 
-@covers("SEC-RACE-12", "DTR-INV-06", "EXT-IDEMP-07")
+@covers("T-256", "T-257", "SEC-RACE-12", "DTR-INV-06", "EXT-IDEMP-07")
 def test_no_simulated_world_breaks_a_promise() -> None:
     faults: Counter[Fault] = Counter()
     tokens = 0

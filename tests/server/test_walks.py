@@ -265,12 +265,11 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Penalties are forgotten, and nothing else; what the file declares is there again."""
+        """Penalties are forgotten, and nothing else: who was disabled by somebody stays so."""
         clock = self.served.clock
         self.do(self.stack.aclose())
         self.stack = AsyncExitStack()
         self._open(clock)
-        self.disabled.clear()
         for each in self.known:
             each.polled, each.penalties, each.early = None, 0, 0
 

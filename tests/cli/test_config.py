@@ -67,6 +67,32 @@ def test_config_show_shows_no_secret(output: str, capsys: pytest.CaptureFixture[
     assert "716d9bb475f2" not in told
 
 
+@covers("OAUTH-CAUTH-24", "OAUTH-SEC-06")
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_config_show_and_check_show_no_secret_of_a_proxy(
+    tmp_path: Path, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "secret-of-the-proxy-0123456789-0123456789"
+    (tmp_path / "proxy.secret").write_text(secret)
+    (tmp_path / "a.toml").write_text(
+        '[server]\ntrusted_proxies = ["10.0.0.1"]\n'
+        '[mtls]\nenabled = true\ncertificate_header = "Client-Cert"\n'
+        'proxy_secret_file = "proxy.secret"\n'
+    )
+    config = str(tmp_path / "a.toml")
+    assert main(["config", "show", "--config", config, "--origin", "-o", output]) == 0
+    assert main(["config", "check", "--config", config]) == 0
+    told = capsys.readouterr()
+    assert "mtls.proxy_secret_file" in told.out
+    assert secret not in told.out + told.err
+    # Whoever writes it down where it does not belong is not shown it either.
+    (tmp_path / "a.toml").write_text(f'[mtls]\nproxy_secret = "{secret}"\n')
+    assert main(["config", "show", "--config", config, "-o", output]) == 2
+    told = capsys.readouterr()
+    assert "proxy_secret_file" in told.err
+    assert secret not in told.out + told.err
+
+
 def test_config_show_of_an_unknown_key_names_the_nearest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

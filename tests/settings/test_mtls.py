@@ -1,5 +1,6 @@
 """`[mtls]`, and what does not go together with it."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,96 @@ def test_a_client_has_no_certificate_where_none_is_looked_at(tmp_path: Path) -> 
     assert refused.key == "clients[agent].token_endpoint_auth_method"
     [agent] = read(tmp_path, PROXIES, ON, SCOPES, RESOURCES, client(BOUND)).clients
     assert agent.certificate_bound
+
+
+SECRET = "secret-of-the-proxy-0123456789-0123456789"
+
+
+def secrets(folder: Path, *values: str) -> str:
+    for place, value in enumerate(values):
+        (folder / f"proxy{place}.secret").write_text(value + "\n")
+    names = ", ".join(f'"proxy{place}.secret"' for place in range(len(values)))
+    return f"proxy_secret_file = [{names}]\n"
+
+
+@covers("OAUTH-CAUTH-24")
+def test_a_secret_of_the_proxy_rests_as_a_digest(tmp_path: Path) -> None:
+    other = SECRET[::-1]
+    source = read(tmp_path, PROXIES, ON + secrets(tmp_path, SECRET, other)).mtls
+    assert source is not None
+    assert source.source.secret_header == b"proxy-secret"
+    assert source.source.secrets == tuple(
+        hashlib.sha256(each.encode()).digest() for each in (SECRET, other)
+    )
+    named = ON + 'proxy_header = "X-Front"\n' + 'proxy_secret_file = "proxy0.secret"\n'
+    source = read(tmp_path, PROXIES, named).mtls
+    assert source is not None
+    assert source.source.secret_header == b"x-front"
+    assert len(source.source.secrets) == 1
+
+
+@covers("OAUTH-CAUTH-24")
+def test_start_up_warns_where_a_header_is_believed_without_a_secret(tmp_path: Path) -> None:
+    key = "mtls.proxy_secret_file"
+    without = read(tmp_path, PROXIES, ON)
+    assert key in [each.key for each in without.warnings]
+    with_one = read(tmp_path, PROXIES, ON + secrets(tmp_path, SECRET))
+    assert key not in [each.key for each in with_one.warnings]
+    # Where no header is believed, there is nothing to warn of.
+    assert key not in [each.key for each in read(tmp_path, "[mtls]\nenabled = true\n").warnings]
+
+
+@covers("OAUTH-CAUTH-24", "OAUTH-CAUTH-10")
+@pytest.mark.parametrize(
+    ("values", "more", "key"),
+    [
+        (["short"], "", "proxy_secret_file"),
+        (["a" * 40], "", "proxy_secret_file"),
+        ([SECRET + "\nsecond line"], "", "proxy_secret_file"),
+        ([SECRET, SECRET + "2", SECRET + "3"], "", "proxy_secret_file"),
+        ([SECRET], 'proxy_header = "X-Client-Cert"\n', "proxy_header"),
+        ([SECRET], 'proxy_header = "Authorization"\n', "proxy_header"),
+        ([SECRET], 'proxy_header = "no header"\n', "proxy_header"),
+    ],
+)
+def test_a_secret_is_strong_and_stands_in_a_field_of_its_own(
+    tmp_path: Path, values: list[str], more: str, key: str
+) -> None:
+    refused = refuse(tmp_path, PROXIES, ON + secrets(tmp_path, *values) + more)
+    assert refused.key == f"mtls.{key}"
+    assert SECRET not in str(refused)
+
+
+@covers("OAUTH-CAUTH-24")
+def test_a_secret_is_no_use_without_a_header(tmp_path: Path) -> None:
+    refused = refuse(tmp_path, "[mtls]\nenabled = true\n" + secrets(tmp_path, SECRET))
+    assert refused.key == "mtls.proxy_secret_file"
+
+
+@covers("OAUTH-MTLS-05")
+@pytest.mark.parametrize("origin", ["https://mtls.as.example", "https://as.example:8443"])
+def test_certificates_may_be_asked_for_at_another_origin(tmp_path: Path, origin: str) -> None:
+    issuer = 'issuer = "https://as.example/tenant"\n'
+    settings = read(tmp_path, issuer, PROXIES, ON + f'origin = "{origin}"\n')
+    assert settings.mtls is not None
+    assert settings.mtls.origin == origin
+
+
+@covers("OAUTH-MTLS-05")
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://as.example",
+        "https://mtls.as.example/",
+        "https://mtls.as.example/tenant",
+        "http://mtls.as.example",
+        "https://mtls.as.example?x",
+        "https://user@mtls.as.example",
+        "mtls.as.example",
+        "",
+    ],
+)
+def test_what_is_no_other_origin_is_refused(tmp_path: Path, origin: str) -> None:
+    issuer = 'issuer = "https://as.example/tenant"\n'
+    refused = refuse(tmp_path, issuer, PROXIES, ON + f'origin = "{origin}"\n')
+    assert refused.key == "mtls.origin"

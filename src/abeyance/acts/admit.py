@@ -108,7 +108,7 @@ async def prove(
         proof = verify_proof(
             request.dpop,
             method="POST",
-            url=request.url,
+            url=house.urls(request.url, request.certificate),
             now=now,
             nonces=house.nonces,
             require_nonce=house.terms.require_nonce,

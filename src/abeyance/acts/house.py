@@ -169,7 +169,16 @@ class House:
     algorithms: frozenset[str]  # by which clients may sign what they send
     openid: OpenId | None  # OpenID Connect, where it is switched on
     authorities: tuple[x509.Certificate, ...] = ()  # that may vouch for clients
+    aliases: Endpoints | None = None  # where callers are asked for a certificate
     traces: Traces | None = None  # where requests are traced
+
+    def urls(self, url: str, certificate: bytes | None) -> tuple[str, ...]:
+        """What a proof may say of where it is shown, if it is shown at this URL of ours: with a
+        certificate the alias too (OAUTH-MTLS-05). `Host` is not asked: a proxy may change it.
+        """
+        if self.aliases is None or certificate is None:
+            return (url,)
+        return (url, self.aliases.issuer + url.removeprefix(self.endpoints.issuer))
 
 
 Gone: TypeAlias = Callable[[], Awaitable[None]]

@@ -64,7 +64,7 @@ async def present(
     if (jkt is not None) != (scheme == names.DPOP.lower()):
         raise TokenRefused(names.INVALID_TOKEN)
     if jkt is not None:
-        await _prove(house, token, dpop, str(jkt), method, url)
+        await _prove(house, token, dpop, str(jkt), method, house.urls(url, certificate))
     subject, client = str(claims["sub"]), ClientId(str(claims["client_id"]))
     return Bearer(
         client=client,
@@ -87,14 +87,14 @@ def _read(authorization: Sequence[bytes]) -> tuple[str, Secret]:
 
 
 async def _prove(
-    house: House, token: Secret, dpop: Sequence[bytes], jkt: str, method: str, url: str
+    house: House, token: Secret, dpop: Sequence[bytes], jkt: str, method: str, urls: Sequence[str]
 ) -> None:
     try:
         # Without our nonces: those of a token endpoint mean nothing here (OAUTH-DPOP-16).
         proof = verify_proof(
             dpop,
             method=method,
-            url=url,
+            url=urls,
             now=house.clock.now(),
             nonces=None,
             require_nonce=False,

@@ -29,6 +29,10 @@ class Endpoints:
 
     issuer: str
 
+    def at(self, origin: str) -> "Endpoints":
+        """The same endpoints at another origin (RFC 8705 §5)."""
+        return Endpoints(origin + self.path)
+
     @property
     def token(self) -> str:
         return self.issuer + "/token"
@@ -131,13 +135,14 @@ def server_metadata(
     registration: bool = False,
     client_documents: bool = False,
     mtls: bool = False,
+    aliases: Endpoints | None = None,
     profiled: bool = False,
 ) -> JsonObject:
     """Only what is switched on; empty arrays are left out (OAUTH-META-02, -03).
 
     `profiles`: those of deferral (EXT-META-01); `grant_profiles`: those of the JWT bearer
-    grant; `profiled`: that of FAPI 2.0 narrows the rest. Whom the server trusts shows
-    nowhere (OAUTH-IDJAG-07).
+    grant; `profiled`: that of FAPI 2.0 narrows the rest; `aliases`: where callers are asked
+    for a certificate. Whom the server trusts shows nowhere (OAUTH-IDJAG-07).
     """
     signing = sorted(fapi.ALGORITHMS if profiled else SIGNING_ALGORITHMS)
     known: list[Json] = [*AUTH_METHODS, *(MTLS_METHODS if mtls else ())]
@@ -204,4 +209,26 @@ def server_metadata(
         }
     if devices:
         document["device_authorization_endpoint"] = endpoints.device_authorization
+    if aliases is not None:
+        document["mtls_endpoint_aliases"] = _aliases(document, endpoints, aliases)
     return {name: value for name, value in document.items() if value != []}
+
+
+# Those at which a certificate says something; people never come to one of these.
+_ALIASED: Final = (
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+    "device_authorization_endpoint",
+    "authorization_challenge_endpoint",
+    "userinfo_endpoint",
+)
+
+
+def _aliases(document: JsonObject, endpoints: Endpoints, aliases: Endpoints) -> JsonObject:
+    return {
+        name: aliases.issuer + str(document[name]).removeprefix(endpoints.issuer)
+        for name in _ALIASED
+        if name in document
+    }

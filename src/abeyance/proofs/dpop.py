@@ -66,7 +66,7 @@ def verify_proof(
     fields: Sequence[bytes],
     *,
     method: str,
-    url: str,
+    url: str | Sequence[str],
     now: datetime,
     nonces: Nonces | None,
     require_nonce: bool,
@@ -76,9 +76,9 @@ def verify_proof(
     """Verify the proof in the `DPoP` header fields of a request.
 
     `fields` are all field values as received, `url` is our public URL of the
-    endpoint. With `access_token` the proof must be for that token. Without
-    `nonces` none can be required and one in the proof means nothing. Raises `InvalidDpopProof` or
-    `UseDpopNonce`.
+    endpoint, or several that all lead to it. With `access_token` the proof must be for that token.
+    Without `nonces` none can be required and one in the proof means nothing. Raises
+    `InvalidDpopProof` or `UseDpopNonce`.
     """
     if require_nonce and nonces is None:
         raise ValueError("requiring a nonce takes the nonces")
@@ -101,7 +101,8 @@ def verify_proof(
         raise InvalidDpopProof(_NOT_IN_TIME) from None
     if claims.get("htm") != method:
         raise InvalidDpopProof("The DPoP proof is for another method")
-    if not is_for(htu, url):
+    urls = (url,) if isinstance(url, str) else url
+    if not any(is_for(htu, each) for each in urls):
         raise InvalidDpopProof("The DPoP proof is for another URL")
     if not is_signed_by(key, alg, parts.signed, signature):
         raise InvalidDpopProof("The signature of the DPoP proof is not valid")
@@ -109,7 +110,7 @@ def verify_proof(
     if access_token is not None and claims.get("ath") != _token_hash(access_token):
         raise InvalidDpopProof("The DPoP proof is for another access token")
     # Our own spelling of the URL: another `htu` for the same place is the same proof.
-    mark = replay_mark("proof", key.jkt, endpoint_url(url), jti=jti, until=until)
+    mark = replay_mark("proof", key.jkt, endpoint_url(urls[0]), jti=jti, until=until)
     return VerifiedProof(ProvenKey(key.jkt), mark)
 
 

@@ -230,7 +230,7 @@ def load_settings(
         clients=read_clients(told, known),
         decider=decider,
         trust=read_trust(told, known, issuer),
-        mtls=read_mtls(told, sources, warnings),
+        mtls=read_mtls(told, sources, issuer, warnings),
         openid=known.openid,
         known=known,
         warnings=tuple(known.warnings),

@@ -95,7 +95,10 @@ class MtlsTable(Table, frozen=True):
     enabled: bool = False
     certificate_header: str | None = None
     certificate_format: Literal["rfc9440", "pem"] = "rfc9440"
+    proxy_header: str = "Proxy-Secret"
+    proxy_secret_file: OneOrTwo | None = None
     ca_file: str | None = None
+    origin: str | None = None
 
 
 class OpenIdTable(Table, frozen=True):

@@ -20,7 +20,6 @@ from abeyance.server.settings_fapi import check_client as check_fapi
 from abeyance.server.settings_file import (
     ClientTable,
     File,
-    OneOrTwo,
     ReviewerTable,
     UserTable,
 )
@@ -30,7 +29,14 @@ from abeyance.server.settings_openid import read_client_openid
 from abeyance.server.settings_outbound import check_target
 from abeyance.server.settings_redirects import read_redirects
 from abeyance.server.settings_sources import Sources, did_you_mean
-from abeyance.server.settings_values import Caution, ConfigurationError, read_secret_file
+from abeyance.server.settings_values import (
+    MAX_SECRETS,
+    Caution,
+    ConfigurationError,
+    read_secret_file,
+    read_strong_secret,
+    several,
+)
 from abeyance.wire import names
 from abeyance.wire.errors import InvalidScope
 
@@ -42,12 +48,9 @@ METHODS: Final = (
     names.SELF_SIGNED_TLS_CLIENT_AUTH,
     names.NONE,
 )
-MIN_SECRET: Final = 32
-MAX_SECRETS: Final = 2  # two while one is replaced
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_SECRET = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _PLAIN_SECRET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -275,7 +278,7 @@ _DECLARE: Final = {
 def _secrets(key: str, table: ClientTable, known: Known) -> tuple[bytes, ...]:
     digests: list[bytes] = []
     said = f"{key}.secret_sha256"
-    for text in _several(table.secret_sha256):
+    for text in several(table.secret_sha256):
         if not _SHA256.fullmatch(text):
             raise ConfigurationError(
                 said,
@@ -284,18 +287,8 @@ def _secrets(key: str, table: ClientTable, known: Known) -> tuple[bytes, ...]:
             )
         digests.append(bytes.fromhex(text))
     said = f"{key}.secret_file"
-    for name in _several(table.secret_file):
-        secret = read_secret_file(said, known.sources.resolve(said, name))
-        if len(secret) < MIN_SECRET or len(set(secret)) < MIN_SECRET // 4:
-            raise ConfigurationError(
-                said,
-                f"holds a secret that is too weak (less than {MIN_SECRET} varied characters)",
-                "Make one with `abeyance new-secret`.",
-            )
-        if not _SECRET.fullmatch(secret):
-            raise ConfigurationError(
-                said, "holds more than one visible line", "Put the secret alone into the file."
-            )
+    for name in several(table.secret_file):
+        secret = read_strong_secret(said, known.sources.resolve(said, name))
         if not _PLAIN_SECRET.fullmatch(secret):
             known.warnings.append(
                 Caution(
@@ -312,12 +305,6 @@ def _secrets(key: str, table: ClientTable, known: Known) -> tuple[bytes, ...]:
             "Keep the new one and the one it replaces.",
         )
     return tuple(digests)
-
-
-def _several(value: OneOrTwo | None) -> list[str]:
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else value
 
 
 def _check_credentials(

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from abeyance.server.proxies import Network
+from abeyance.server.settings_file import OneOrTwo
 
 _UNITS: Final = {
     "d": timedelta(days=1),
@@ -24,7 +25,11 @@ _DURATION = re.compile(r"(?:[0-9]{1,6}[dhms])+", re.ASCII)
 _PIECE = re.compile(r"([0-9]+)([dhms])", re.ASCII)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*", re.ASCII)
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]", re.ASCII)
+_SECRET = re.compile(r"[\x21-\x7e]+", re.ASCII)
 _LARGEST_FILE: Final = 64 * 1024
+
+MIN_SECRET: Final = 32
+MAX_SECRETS: Final = 2  # two while one is replaced
 
 
 class ConfigurationError(Exception):
@@ -173,6 +178,29 @@ def read_secret_file(key: str, path: Path) -> str:
     if not text:
         raise ConfigurationError(key, f"{path} is empty", "Write the secret into it.")
     return text
+
+
+def read_strong_secret(key: str, path: Path) -> str:
+    """Read a secret that nobody could guess (OAUTH-CAUTH-10)."""
+    secret = read_secret_file(key, path)
+    if len(secret) < MIN_SECRET or len(set(secret)) < MIN_SECRET // 4:
+        raise ConfigurationError(
+            key,
+            f"holds a secret that is too weak (less than {MIN_SECRET} varied characters)",
+            "Make one with `abeyance new-secret`.",
+        )
+    if not _SECRET.fullmatch(secret):
+        raise ConfigurationError(
+            key, "holds more than one visible line", "Put the secret alone into the file."
+        )
+    return secret
+
+
+def several(value: OneOrTwo | None) -> list[str]:
+    """One or two, or none, as a list."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else value
 
 
 def read_file(key: str, path: Path) -> str:

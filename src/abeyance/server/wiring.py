@@ -214,6 +214,7 @@ async def open_house(
             algorithms=fapi.ALGORITHMS if settings.fapi else SIGNING_ALGORITHMS,
             traces=traces,
             authorities=() if settings.mtls is None else settings.mtls.authorities,
+            aliases=_aliases(settings),
         )
         if isinstance(settings.decider, Rules):
             settings.decider.on_failure(house.counters.rule_errors.inc)
@@ -226,6 +227,12 @@ async def open_house(
             resealing(house),
         ):
             yield house
+
+
+def _aliases(settings: Settings) -> Endpoints | None:
+    if settings.mtls is None or settings.mtls.origin is None:
+        return None
+    return Endpoints(settings.issuer).at(settings.mtls.origin)
 
 
 def _mailer(settings: Settings) -> Mailer | None:
@@ -353,6 +360,7 @@ def _endpoints(
             registration=settings.registration.enabled,
             client_documents=bool(settings.registration.document_hosts),
             mtls=settings.mtls is not None,
+            aliases=house.aliases,
             profiled=settings.fapi,
         ),
         https=https,

@@ -33,8 +33,8 @@ from abeyance.server.admin.route import (
 from abeyance.server.admin.scopes import SCOPES
 from abeyance.server.settings_file import ClientTable
 from abeyance.server.settings_outbound import NOT_CALLED
-from abeyance.server.settings_parties import MAX_SECRETS, WITH_SECRET, read_client
-from abeyance.server.settings_values import ConfigurationError
+from abeyance.server.settings_parties import WITH_SECRET, read_client
+from abeyance.server.settings_values import MAX_SECRETS, ConfigurationError
 from abeyance.store.ports import SecurityEvent
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.secret import Secret

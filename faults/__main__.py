@@ -1,6 +1,6 @@
 """Run every lane, print the table, write the figures into docs/reliability.md.
 
-    python -m faults [--worlds N] [--images N] [--kills N] [--rounds N]
+    python -m faults [--worlds N] [--images N] [--kills N] [--rounds N] [--shifts N]
     python -m faults world SEED      one simulated world, with its log
 
 Exits with 1 if a promise was broken, a fault never struck or a mutant was not caught.
@@ -24,11 +24,12 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=360, help="of each race")
+    parser.add_argument("--shifts", type=int, default=120, help="of the soak, six hours each")
     parser.add_argument("what", nargs="*", metavar="world SEED")
     given = parser.parse_args()
     match given.what:
         case []:
-            return run_all(given.worlds, given.images, given.kills, given.rounds)
+            return run_all(given.worlds, given.images, given.kills, given.rounds, given.shifts)
         case ["world", seed] if seed.isdecimal():
             return show(int(seed))
         case _:
@@ -46,7 +47,7 @@ def show(seed: int) -> int:
     return 1 if seen.violations else 0
 
 
-def run_all(worlds: int, images: int, kills: int, rounds: int) -> int:
+def run_all(worlds: int, images: int, kills: int, rounds: int, shifts: int) -> int:
     began = time.monotonic()
     print(
         f"Simulation under {platform.python_implementation()} {platform.python_version()},"
@@ -59,7 +60,7 @@ def run_all(worlds: int, images: int, kills: int, rounds: int) -> int:
         hunted = hunt_all(pool)
     print(f"{len(hunted)} mutants hunted after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(2) as threads:
-        ran = list(threads.map(run_lane, lanes(images, kills, rounds)))
+        ran = list(threads.map(run_lane, lanes(images, kills, rounds, shifts)))
     lines = list(rows(seen, ran, hunted))
     print("\n".join(lines))
     write_page(lines)

@@ -128,7 +128,7 @@ class Ran:
         return self.passed if self.lane.tries is None else self.lane.tries
 
 
-def lanes(images: int, kills: int, rounds: int) -> Sequence[Lane]:
+def lanes(images: int, kills: int, rounds: int, shifts: int) -> Sequence[Lane]:
     """Every lane that is tests, in the order of the report."""
     return (
         Lane(
@@ -155,6 +155,10 @@ def lanes(images: int, kills: int, rounds: int) -> Sequence[Lane]:
                 "tests/store/test_postgres.py",
                 "tests/store/test_model.py",
             ),
+        ),
+        Lane(
+            "soak: memory, descriptors, rows", "R12", "shifts of six hours",
+            ("tests/soak/test_soak.py",), shifts, "SOAK",
         ),
     )  # fmt: skip
 

@@ -273,7 +273,7 @@ class Caller:
         return client_assertion.make_assertion(
             self.key,
             client_id=self.id,
-            audience=ISSUER,
+            audience=self.served.issuer,
             now=self.served.clock.now(),
             jti=f"{self.id}-{next(self.count)}",
             lifetime=timedelta(seconds=60),
@@ -312,7 +312,7 @@ class Caller:
     ) -> Answer:
         more, fields = self.credentials()
         if self.dpop is not None:
-            fields = [*fields, ("dpop", self.proof(ISSUER + path))]
+            fields = [*fields, ("dpop", self.proof(self.served.issuer + path))]
         fields = [*fields, *headers]
         return await self.served.post(path, [*form, *more], headers=fields, leaves=leaves)
 
@@ -360,6 +360,7 @@ class Served:
     clock: MovableClock
     keys: Mapping[str, KeyPair]
     answers: list[tuple[str, Answer]] = field(default_factory=list)
+    issuer: str = ISSUER
 
     @property
     def s1(self) -> Caller:
@@ -512,7 +513,7 @@ async def serve(
     clock: MovableClock | None = None,
 ) -> AsyncIterator[Served]:
     """Run the server over a store in `folder`; run it again there to restart it."""
-    keys = _keys(folder)
+    keys = place_keys(folder)
     file = folder / "abeyance.toml"
     if STORE is not None:
         config = f'store.url = "{STORE}"\n{config}'
@@ -533,7 +534,7 @@ async def serve(
         yield Served(app, house, clock, keys)
 
 
-def _keys(folder: Path) -> Mapping[str, KeyPair]:
+def place_keys(folder: Path) -> Mapping[str, KeyPair]:
     folder.mkdir(exist_ok=True, parents=True)
     keys = _KEYS
     (folder / "s1.secret").write_text(SECRET)

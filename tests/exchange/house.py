@@ -232,13 +232,13 @@ resources = ["https://ledger.example"]
 async def open_house(
     folder: Path, *, config: str = CONFIG, extra: str = "", outside: Outside | None = None
 ) -> AsyncIterator[Served]:
-    _publish(folder)
+    publish_idp(folder)
     told = config.replace("{password}", HASH)
     async with serve(folder, config=told, extra=extra, outside=outside) as served:
         yield served
 
 
-def _publish(folder: Path) -> None:
+def publish_idp(folder: Path) -> None:
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "idp.jwks").write_text(json.dumps({"keys": [IDP_KEY.public.jwk]}))
 
@@ -261,7 +261,7 @@ class Idp:
             "iss": self.issuer,
             "sub": "00u1",
             "tenant": "acme",
-            "aud": ISSUER,
+            "aud": self.served.issuer,
             "iat": now,
             "exp": now + 240,
             "jti": f"assertion-{next(_COUNT)}",

@@ -83,6 +83,9 @@ def test_the_examples_do_what_the_page_says(
     called: list[httpx2.Request] = []
 
     def resource(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/.well-known/oauth-protected-resource/payments":
+            told = {"resource": "https://api.example/payments", "authorization_servers": [ISSUER]}
+            return httpx2.Response(200, json=told | {"scopes_supported": ["payments:write"]})
         called.append(request)
         return httpx2.Response(200)
 
@@ -113,11 +116,12 @@ def test_the_examples_do_what_the_page_says(
         "Client": connected,
         "httpx2": httpx2,
         "secret": "s3cret",
+        "key": KEY,
         "session": {},
         "redirect_to": person.at_a_web_application,
     }
     code = blocks("python")
-    assert len(code) == 8
+    assert len(code) == 9
     for n, block in enumerate(code):
         if "use_assertion" in block:
             names |= {

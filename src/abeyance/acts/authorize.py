@@ -32,6 +32,7 @@ from abeyance.oauth.authorization import (
     render_code,
     render_refusal,
 )
+from abeyance.oauth.openid import is_silent
 from abeyance.oauth.parameters import check_details, check_way
 from abeyance.oauth.redirect_uris import is_claimed_https
 from abeyance.parties.client import Client
@@ -72,11 +73,15 @@ class Began:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Respond:
-    """The browser goes back to the client with these parameters (`iss` among them)."""
+    """The browser goes back to the client with these parameters (`iss` among them).
+
+    `silent`: the client wanted no page (`prompt=none`).
+    """
 
     redirect_uri: str
     response_mode: str
     parameters: Sequence[tuple[str, str]]
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +122,8 @@ async def begin(house: House, form: Form, *, address: str) -> Began | Respond:
     try:
         parameters = await gather(house, form, client)
     except OAuthError as error:
-        return _refuse(house, read_open_address(form, client), error)
+        refused = _refuse(house, read_open_address(form, client), error)
+        return replace(refused, silent=is_silent(form))
     where = read_address(parameters.form, client, pushed=parameters.pushed)
     identifier = Secret(render_base64url(house.random(_IDENTIFIER_BYTES)))
     terms = house.terms
@@ -142,7 +148,7 @@ async def begin(house: House, form: Form, *, address: str) -> Began | Respond:
         await use_up_object(house, parameters)
         await house.store.put_authorization(request)
     except OAuthError as error:
-        return _refuse(house, where, error)
+        return replace(_refuse(house, where, error), silent=is_silent(parameters.form))
     except TooManyAuthorizations:
         raise TooManyRequests("Too many people are signing in at the moment", 30) from None
     return Began(identifier, request)

@@ -81,6 +81,11 @@ def read_demand(form: Form, client: Client, expected: PersonId | None) -> Demand
     )
 
 
+def is_silent(form: Form) -> bool:
+    """Does a request, right or wrong, want no page at all?"""
+    return form.get(names.PROMPT) == Prompt.NONE
+
+
 def _read_prompts(form: Form) -> frozenset[Prompt]:
     text = form.get(names.PROMPT)
     if text is None:

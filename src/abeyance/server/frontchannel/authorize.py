@@ -15,10 +15,11 @@ from abeyance.acts import authorize
 from abeyance.acts.authorize import Consenting, NotShown, Over, Respond, SignInAgain
 from abeyance.oauth.authorization import NotAddressed, Nowhere
 from abeyance.oauth.redirect_uris import append, host_of, is_loopback, source_of
+from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.pending.authorization import AuthorizationRequest
 from abeyance.server.console.disclosed import read_items
-from abeyance.server.frontchannel.whose import facts_of_origin
+from abeyance.server.frontchannel.whose import facts_of_origin, is_self_made
 from abeyance.server.pages import forms, guard, refusals
 from abeyance.server.pages.desk import Desk
 from abeyance.server.pages.destinations import Destination, Kind, parse_destination
@@ -40,7 +41,8 @@ async def begin(desk: Desk, request: Request) -> Response:
     """GET or POST of a client's parameters: keep them, and go on by identifier."""
     address = "" if request.client is None else request.client.host
     try:
-        began = await authorize.begin(desk.house, await forms.read_form(request), address=address)
+        form = await forms.read_form(request)
+        began = await authorize.begin(desk.house, form, address=address)
     except InvalidRequest:
         raise Refused(refusals.NO_AUTHORIZATION) from None
     except NotAddressed as nowhere:
@@ -48,6 +50,8 @@ async def begin(desk: Desk, request: Request) -> Response:
     except TooManyRequests as many:
         raise Refused(refusals.too_often(many.retry_after)) from None
     if isinstance(began, Respond):
+        if not began.silent and await is_self_made(desk.house, ClientId(form[names.CLIENT_ID])):
+            return _let_go(desk, began)
         return _respond(desk, began)
     return desk.go("/authorize/consent", tx=began.identifier.reveal())
 
@@ -145,6 +149,23 @@ async def _page(desk: Desk, signed_in: SignedIn, identifier: str, standing: Cons
     }
     leads_to = source_of(asked.redirect_uri)
     return desk.page("consent.html", facts, signed_in=signed_in, leads_to=leads_to)
+
+
+def _let_go(desk: Desk, respond: Respond) -> Response:
+    """The way back to a client that nobody here has looked at, for a person to take or not: else
+    anybody who may register could lead people elsewhere from our address, with a request that
+    is wrong on purpose (RFC 9700 §4.11.2, OAUTH-DEC-16).
+    """
+    posts = respond.response_mode == names.RESPONSE_MODE_FORM_POST
+    facts = {
+        "posts": posts,
+        "action": respond.redirect_uri,
+        "location": append(respond.redirect_uri, respond.parameters),
+        "parameters": respond.parameters,
+        "goes_to": host_of(respond.redirect_uri),
+    }
+    leads_to = source_of(respond.redirect_uri) if posts else ()
+    return desk.page("way-back.html", facts, leads_to=leads_to, status=400)
 
 
 def _respond(desk: Desk, respond: Respond) -> Response:

@@ -69,6 +69,8 @@ class Registration(Body, kw_only=True):
     require_pushed_authorization_requests: bool = False
     require_signed_request_object: bool = False
     request_object_signing_alg: str | None = None
+    id_token_signed_response_alg: str | None = None
+    default_max_age: int | None = None
     first_party: bool = False
     pushes_redirect_uris: bool = False
     deferred_client_notification_endpoint: str | None = None
@@ -242,6 +244,8 @@ async def _read(
         require_pushed_authorization_requests=body.require_pushed_authorization_requests,
         require_signed_request_object=body.require_signed_request_object,
         request_object_signing_alg=body.request_object_signing_alg,
+        id_token_signed_response_alg=body.id_token_signed_response_alg,
+        default_max_age=body.default_max_age,
         first_party=body.first_party,
         pushes_redirect_uris=body.pushes_redirect_uris,
         deferred_client_notification_endpoint=body.deferred_client_notification_endpoint,
@@ -312,6 +316,12 @@ def _tell(client: Client) -> ClientTold:
             require_pushed_authorization_requests=client.require_pushed,
             require_signed_request_object=client.require_signed,
             request_object_signing_alg=client.request_object_alg,
+            id_token_signed_response_alg=client.id_token_alg,
+            default_max_age=(
+                None
+                if client.default_max_age is None
+                else int(client.default_max_age.total_seconds())
+            ),
             first_party=client.first_party,
             pushes_redirect_uris=client.pushes_redirect_uris,
             deferred_client_notification_endpoint=client.notification_endpoint,

@@ -5,7 +5,7 @@ what they have registered. Off unless the operator has switched it on.
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -197,6 +197,8 @@ class RegistrationEndpoint:
             client=before.id,
             digests=digests if secret is None else (secret.digest(),),
         )
+        # Whoever answers for it may not decide its requests: no client takes that off itself.
+        after = replace(after, owner=before.owner)
         kept = told_of(after, metadata)
         if not await house.store.replace_registration(before, after, kept):
             # Changed, disabled or deleted meanwhile: the caller looks again.

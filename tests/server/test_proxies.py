@@ -206,6 +206,29 @@ async def test_guesses_at_many_accounts_from_one_address_are_slowed(tmp_path: Pa
 
 
 @covers("OAUTH-SESS-07", "SEC-DOS-16")
+async def test_an_account_of_ones_own_buys_no_more_guesses_at_others(tmp_path: Path) -> None:
+    async with open_people(tmp_path, config=with_proxies(PROXIES)) as served:
+        guesser = sign_in_from(served, "2001:db8:1:2::1")
+        guesses = []
+        for number in range(12):
+            if number % 2:
+                await guesser("vic", PASSWORD)
+            guesses.append((await guesser(f"nobody{number}", "wrong")).status)
+        assert guesses == [401] * 6 + [429] * 6
+
+
+@covers("OAUTH-SESS-07", "SEC-DOS-16")
+async def test_whoever_mistypes_and_then_gets_in_keeps_nobody_out(tmp_path: Path) -> None:
+    async with open_people(tmp_path, config=with_proxies(PROXIES)) as served:
+        office = sign_in_from(served, "2001:db8:1:2::1")
+        for _ in range(5):
+            for _ in range(4):
+                assert (await office("uma", "mistyped")).status == 401
+            assert (await office("uma", PASSWORD)).status == 303
+        assert (await office("vic", PASSWORD)).status == 303
+
+
+@covers("OAUTH-SESS-07", "SEC-DOS-16")
 @pytest.mark.parametrize("extra", ["", PROXIES], ids=["unknown", "silent"])
 async def test_a_proxy_that_says_nothing_keeps_nobody_out(tmp_path: Path, extra: str) -> None:
     async with open_people(tmp_path, config=with_proxies(extra)) as served:

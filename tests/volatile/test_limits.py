@@ -116,6 +116,19 @@ def test_a_success_wipes_the_slate() -> None:
     backoff.succeed("never seen")
 
 
+@covers("OAUTH-CAUTH-11", "OAUTH-SESS-07")
+def test_so_many_failures_are_taken_back_as_are_said() -> None:
+    backoff = Backoff(free=1, longest=60, forgotten=100.0)
+    fail(backoff, 5)
+    assert [backoff.count(key, 0.0) for key in ("k", "never seen")] == [5, 0]
+    backoff.forgive("k", 0.0, 3)
+    assert (backoff.count("k", 0.0), backoff.wait("k", 0.0)) == (2, None)
+    backoff.forgive("k", 0.0, 9)
+    assert backoff.count("k", 0.0) == 0
+    fail(backoff, 1)
+    assert backoff.count("k", 101.0) == 0, "they lie back long"
+
+
 @covers("OAUTH-CAUTH-11")
 def test_a_stranger_elsewhere_does_not_keep_the_client_out() -> None:
     backoff = Backoff(free=1, longest=60)

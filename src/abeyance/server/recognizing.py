@@ -29,17 +29,19 @@ async def recognize(
     address: str,
 ) -> Person | None:
     """Return the person. Raises `TooManyRequests` for too many attempts, `Overloaded`."""
-    keys: tuple[Hashable, ...] = (("account", name),)
+    account: Hashable = ("account", name)
+    place: Hashable | None = None
     if tells_apart(house, proxies, address):
-        keys += (("address", find_customer(address)),)
-    tick = house.clock.tick()
-    waits = [wait for key in keys if (wait := house.limits.sign_ins.wait(key, tick)) is not None]
+        place = ("address", find_customer(address))
+    keys = [each for each in (account, place) if each is not None]
+    failures, tick, own = house.limits.sign_ins, house.clock.tick(), (account, place)
+    waits = [wait for key in keys if (wait := failures.wait(key, tick)) is not None]
     if waits:
         house.counters.sign_in_failures.inc()
         raise TooManyRequests("Too many attempts to sign in have failed", max(waits))
     # Counted before it is known: guesses that come all at once must not all find the door open.
-    for key in keys:
-        house.limits.sign_ins.fail(key, tick)
+    for key in (*keys, own):
+        failures.fail(key, tick)
     person = await house.store.find_person(PersonId(name)) if name else None
     verdict = await passwords.verify(password, person.password_hash if person else None)
     if person is None or not person.enabled or verdict is Verdict.WRONG:
@@ -48,8 +50,12 @@ async def recognize(
             "sign-in failed", account=house.keys.pseudonym(name), address=find_customer(address)
         )
         return None
-    for key in keys:
-        house.limits.sign_ins.succeed(key)
+    if place is not None:
+        # Of what was wrong from here, their own mistakes alone: an account of one's own must not
+        # buy more guesses at those of others.
+        failures.forgive(place, tick, failures.count(own, tick))
+    failures.succeed(account)
+    failures.succeed(own)
     return person
 
 

@@ -94,11 +94,16 @@ class Backoff:
         if len(self._failures) > self._capacity:
             self._failures.popitem(last=False)
 
-    def forgive(self, key: Hashable, tick: float) -> None:
-        """Take back one failure that was counted before it was known."""
+    def count(self, key: Hashable, tick: float) -> int:
+        """The failures that count at present."""
+        known = self._failures.get(key)
+        return 0 if known is None or tick - known.at > self._forgotten else known.count
+
+    def forgive(self, key: Hashable, tick: float, times: int = 1) -> None:
+        """Take back failures that were counted before it was known what they were."""
         known = self._failures.get(key)
         if known is not None:
-            self._failures[key] = _Failures(max(0, known.count - 1), known.at, tick)
+            self._failures[key] = _Failures(max(0, known.count - times), known.at, tick)
 
     def succeed(self, key: Hashable) -> None:
         self._failures.pop(key, None)

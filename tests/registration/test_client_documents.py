@@ -219,6 +219,24 @@ async def test_how_many_may_be_kept_has_a_bound_and_fetches_have_one_too(tmp_pat
         assert len(desk.network.gets) <= 34
 
 
+async def name_strangers(desk: Desk, count: int) -> None:
+    for number in range(count):
+        form = [("client_id", f"https://app.example.com/stranger{number}")]
+        assert (await desk.served.post("/par", form)).status in (401, 429)
+
+
+@covers("OAUTH-CIMD-04", "SEC-DOS-08")
+async def test_ids_that_strangers_make_up_keep_nobody_out(desk: Desk) -> None:
+    desk.network.serves(ID, robot())
+    assert (await ask(desk)).status == 200
+    desk.served.clock.move(1200)
+    await name_strangers(desk, 40)
+    assert (await ask(desk)).status == 200, "its document is asked for again all the same"
+    await name_strangers(desk, 1100)
+    desk.network.pages.pop(ID)
+    assert (await ask(desk)).status == 200, "and is not forgotten for theirs"
+
+
 @covers("OAUTH-CIMD-04")
 async def test_what_an_administrator_disabled_stays_so_whatever_the_document_says(
     desk: Desk,

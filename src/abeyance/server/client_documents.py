@@ -33,7 +33,7 @@ from abeyance.wire.errors import OAuthError, TooManyRequests
 
 _MOST_AT_HAND: Final = 1024
 _COOL_DOWN: Final = 30.0  # seconds, after a fetch that brought nothing
-_RATE: Final = 1.0  # fetches a second from one host
+_RATE: Final = 1.0  # fetches a second from one host, for clients that are known and for others
 _BURST: Final = 30
 
 
@@ -54,6 +54,8 @@ class ClientDocuments:
         self._known = known
         self._terms = terms
         self._seen: OrderedDict[ClientId, _Seen] = OrderedDict()
+        # Apart, because strangers choose these ids: they must not push the others out.
+        self._strangers: OrderedDict[ClientId, _Seen] = OrderedDict()
         self._fetches = Buckets(rate=_RATE, burst=_BURST)
 
     async def find(self, house: House, client: ClientId) -> Client | None:
@@ -61,23 +63,31 @@ class ClientDocuments:
         host = host_of_id(client)
         if host is None or host not in self._terms.document_hosts:
             return None
-        seen = self._seen.pop(client, None) or _Seen()
-        self._seen[client] = seen
-        if len(self._seen) > _MOST_AT_HAND:
-            self._seen.popitem(last=False)
+        seen = self._seen.get(client) or self._strangers.get(client) or _Seen()
+        self._keep(client, seen)
         if house.clock.tick() >= seen.good_until:
             async with seen.lock:
                 await self._refresh(house, client, host, seen)
+            self._keep(client, seen)
         if house.clock.tick() >= seen.good_until:
             return None
         return await house.store.find_client(client)
+
+    def _keep(self, client: ClientId, seen: _Seen) -> None:
+        group = self._strangers if seen.last_good is None else self._seen
+        for each in (self._seen, self._strangers):
+            each.pop(client, None)
+        group[client] = seen
+        if len(group) > _MOST_AT_HAND:
+            group.popitem(last=False)
 
     async def _refresh(self, house: House, client: ClientId, host: str, seen: _Seen) -> None:
         tick = house.clock.tick()
         # Whoever waited for the lock finds what another has fetched, or that there was nothing.
         if tick < seen.good_until or tick < seen.not_before:
             return
-        if wait := self._fetches.take(host, tick):
+        known = await house.store.find_client(client) is not None
+        if wait := self._fetches.take((host, known), tick):
             raise TooManyRequests("Too many client documents are asked for", wait)
         seen.not_before = tick + _COOL_DOWN
         try:

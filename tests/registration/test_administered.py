@@ -99,3 +99,20 @@ async def test_an_administrator_who_changes_a_name_loosens_nothing_else(served: 
     assert after is not None
     assert (after.name, after.default_max_age) == ("Another name", before.default_max_age)
     assert (changed["default_max_age"], changed["id_token_signed_response_alg"]) == (60, "ES256")
+
+
+@covers("SEC-UI-08", "OAUTH-DCR-04")
+@pytest.mark.parametrize("name", ["Webmill", "web-mill", "Webrnill", "W\u0435bmill"])
+async def test_no_client_takes_the_name_of_one_that_was_looked_at(
+    served: Served, name: str
+) -> None:
+    desk = Desk(served)
+    refused = await desk.register(ROBOT | {"client_name": name}, token=None)
+    assert (refused.status, refused.error) == (400, "invalid_client_metadata")
+    one = (await desk.register(ROBOT, token=None)).json
+    other = await desk.register(ROBOT, token=None)
+    assert other.status == 201, "each copy of a program registers anew"
+    renamed = await desk.manage("PUT", one, ROBOT | {"client_id": one["client_id"]})
+    assert renamed.status == 200
+    told = ROBOT | {"client_id": one["client_id"], "client_name": name}
+    assert (await desk.manage("PUT", one, told)).error == "invalid_client_metadata"

@@ -219,6 +219,13 @@ async def test_how_many_may_be_kept_has_a_bound_and_fetches_have_one_too(tmp_pat
         assert len(desk.network.gets) <= 34
 
 
+@covers("SEC-UI-08", "OAUTH-CIMD-05")
+async def test_no_document_takes_the_name_of_a_client_that_was_looked_at(desk: Desk) -> None:
+    desk.network.serves(ID, robot(client_name="Ledger \u0430gent"))
+    assert (await ask(desk)).error == "invalid_client"
+    assert await desk.served.house.store.find_client(ClientId(ID)) is None
+
+
 async def name_strangers(desk: Desk, count: int) -> None:
     for number in range(count):
         form = [("client_id", f"https://app.example.com/stranger{number}")]

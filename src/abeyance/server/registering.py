@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from abeyance.acts.house import House
+from abeyance.oauth.client_document import host_of_id
 from abeyance.oauth.registration import CALLED, Offered, text, texts
 from abeyance.outbound.targets import Forbidden
 from abeyance.parties.client import Client, ClientId
+from abeyance.parties.likeness import outline
 from abeyance.server.settings_file import ClientTable
 from abeyance.server.settings_parties import WITH_SECRET, Known, read_client
 from abeyance.server.settings_values import ConfigurationError
@@ -51,6 +53,7 @@ async def read_registered(
         read = read_client(ClientTable(**said), replace(known, people={}, warnings=[]))
     except ConfigurationError as wrong:
         raise _refusal(wrong) from None
+    await _check_name(house, replace(read, id=client))
     for each in CALLED:
         if (url := text(metadata, each)) is not None:
             try:
@@ -58,6 +61,22 @@ async def read_registered(
             except Forbidden:
                 raise InvalidClientMetadata(f"{each} is no address that is called") from None
     return replace(read, id=client, declared=False)
+
+
+async def _check_name(house: House, client: Client) -> None:
+    """Nobody who registers by themselves takes the name of a client that somebody here has looked
+    at, or one that people would take for it (SEC-UI-08). Among themselves they may: each copy of
+    a program registers anew.
+    """
+    looks = outline(client.name)
+    for each in await house.store.list_clients():
+        if (
+            each.id != client.id
+            and host_of_id(each.id) is None
+            and outline(each.name) == looks
+            and await house.store.find_registration(each.id) is None
+        ):
+            raise InvalidClientMetadata("client_name cannot be registered with this value")
 
 
 def has_secret(metadata: dict[str, Json]) -> bool:

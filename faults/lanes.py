@@ -158,6 +158,7 @@ def lanes(images: int, kills: int, rounds: int, shifts: int) -> Sequence[Lane]:
                 "tests/store/test_model.py",
             ),
         ),
+        Lane("replay of recorded requests", "R9", "tests", ("tests/replay",)),
         Lane(
             "D interleavings", "R1 to R5", "races", ("tests/isolation",),
             counts="SWITCHES", number=2,

@@ -31,7 +31,9 @@ _ANSWERS: Final = {
     "redeemed",
     "slow_down",
 }
-ENDS: Final = frozenset({*_ANSWERS, "at once", "called back", "cancelled"})
+ENDS: Final = frozenset(
+    {*_ANSWERS, "at once", "called back", "cancelled", "approve by Rita", "deny by Rita"}
+)
 _TOKEN: Final = "notify-0123456789abcdefghij"
 
 CONFIG: Final = (
@@ -193,7 +195,9 @@ class Traffic:
                 if form is None or (number % _LEAVES == 0 and "Key agent" not in page.text):
                     left.add(path)
                 else:
-                    await rita.submit(form, verdict)
+                    why = {"preset": "not-now"} if verdict == "deny" else {}
+                    voted = await rita.submit(form, verdict, **why)
+                    self.seen[f"{verdict} by Rita"] += voted.status == 200
             async with self.still:
                 self.served.clock.move(_STEP if paths else _STRIDE)
 

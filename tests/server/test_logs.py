@@ -1,30 +1,15 @@
 """What a line of the log says, in both forms."""
 
-import io
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from abeyance.server import logs
 from tests.covers import covers
+from tests.logged import written
 from tests.served import serve
-
-
-@contextmanager
-def written(monkeypatch: pytest.MonkeyPatch, form: str) -> Iterator[io.StringIO]:
-    out = io.StringIO()
-    monkeypatch.setattr("sys.stderr", out)
-    before = logging.getLogger().handlers[:]
-    try:
-        logs.configure_logs("INFO", form)
-        yield out
-    finally:
-        logging.getLogger().handlers[:] = before
 
 
 @covers("OAUTH-HTTP-09", "OAUTH-LOG-01", "OAUTH-LOG-03")

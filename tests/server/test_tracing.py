@@ -16,8 +16,8 @@ from abeyance.server import app, tracing
 from abeyance.server.settings import ConfigurationError
 from abeyance.store.ports import StoreAway
 from tests.covers import covers
+from tests.logged import written
 from tests.served import CONFIG, SECRET, Served, serve
-from tests.server.test_logs import written
 
 _TRACED: Final = CONFIG.replace("[server]\n", "[server]\ntracing = true\n")
 _PROXIED: Final = _TRACED.replace(

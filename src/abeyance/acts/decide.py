@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, TypeAlias
 
+import structlog
+
 from abeyance.access.access import Access
 from abeyance.acts.house import House
 from abeyance.acts.memory import memory_row
@@ -22,7 +24,7 @@ from abeyance.pending.change import (
     Superseded,
 )
 from abeyance.pending.choosing import Choice, ChoiceRefused, choose
-from abeyance.pending.disclosure import Disclosure, disclose
+from abeyance.pending.disclosure import Disclosure, disclose, request_name
 from abeyance.pending.refusals import essence
 from abeyance.pending.request import Held, Key, Loaded
 from abeyance.pending.states import (
@@ -39,6 +41,8 @@ from abeyance.pending.votes import Ballot, Grant, Refuse, Undecided, Verdict, we
 
 MAX_REASON: Final = 2000  # SEC-DOS-19
 _ATTEMPTS: Final = 3
+
+_log = structlog.get_logger("abeyance.decide")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,25 @@ async def decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteRe
     A vote of somebody else in between raises the version; then this one is
     weighed again, since what it was shown has not changed.
     """
+    result = await _decide(house, reviewer, key, vote)
+    if isinstance(result, NotCounted):
+        note_refused(house, reviewer, key, result.obstacle)
+    return result
+
+
+def note_refused(house: House, reviewer: Person, key: Key, why: Obstacle) -> None:
+    """Log that a decision was not taken: one that would have added something is an attack on
+    the server or a fault in a program (T-143). Nothing of what it said is logged.
+    """
+    _log.warning(
+        "decision refused",
+        request=request_name(key),
+        reviewer=house.keys.pseudonym(reviewer.id),
+        why=why.value,
+    )
+
+
+async def _decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteResult:
     for _ in range(_ATTEMPTS):
         seen = await review(house, reviewer, key)
         if seen is None:

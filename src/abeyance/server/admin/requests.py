@@ -284,7 +284,7 @@ async def _review(office: Office, request: AdminRequest) -> Review:
 
 
 def _choice(chosen: Chosen) -> Choice:
-    if not 0 < chosen.lifetime < 10**9:
+    if chosen.lifetime <= 0:
         raise unfit("lifetime is a number of seconds", "choice.lifetime")
     return Choice(
         items=frozenset(chosen.items),
@@ -293,7 +293,7 @@ def _choice(chosen: Chosen) -> Choice:
             item: {limit: _amount(text) for limit, text in limits.items()}
             for item, limits in chosen.limits.items()
         },
-        lifetime=timedelta(seconds=chosen.lifetime),
+        lifetime=timedelta(seconds=min(chosen.lifetime, 10**9)),  # no approval holds so long
     )
 
 

@@ -88,11 +88,15 @@ async def vote(desk: Desk, request: Request) -> Response:
     # Before what was chosen: a stale page's choices may not even have a name any more.
     if (page := await _stale(desk, signed_in, review, seen)) is not None:
         return page
+    key = review.loaded.held.key
     try:
         said = _read_vote(desk, review, fields, seen)
     except Mistaken as mistaken:
+        decide.note_refused(desk.house, signed_in.person, key, Obstacle.INVALID)
         return await _page(desk, signed_in, review, fields=fields, mistakes=mistaken.mistakes)
-    key = review.loaded.held.key
+    except Refused:
+        decide.note_refused(desk.house, signed_in.person, key, Obstacle.INVALID)
+        raise
     match await decide.decide(desk.house, signed_in.person, key, said):
         case Counted():
             return desk.go(f"/console/requests/{render_request_id(key)}")

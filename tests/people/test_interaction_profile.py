@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from abeyance.acts.interact import MOST_LAPSES
+from abeyance.parties.client import ClientId
 from abeyance.pending.handles import Home
 from abeyance.pending.interaction_uri import Place, comparison_code
 from abeyance.pending.request import Key
@@ -209,6 +211,28 @@ async def test_the_browser_goes_back_with_what_was_echoed_and_nothing_of_what_ca
     # The client that the browser came back to may ask at once, and once.
     assert (await flow.client.poll(answer.code)).error == "authorization_pending"
     assert (await flow.client.poll(answer.code)).error == "slow_down"
+
+
+@covers("EXT-INTERACT-11", "T-147", "OAUTH-RURI-02")
+@pytest.mark.parametrize(
+    "changes",
+    [{"interaction_redirect_uris": ("https://web.example/new",)}, {"enabled": False}],
+    ids=str,
+)
+async def test_nobody_is_led_to_an_address_that_is_registered_no_more(
+    served: Served, flow: Flow, changes: dict[str, Any]
+) -> None:
+    answer = await first(flow, interaction_redirect_uri=BACK)
+    page = await flow.tab.get(path_of(answer))
+    form = step_form(page)
+    client = await served.house.store.find_client(ClientId("web"))
+    assert client is not None
+    await served.house.store.put_client(replace(client, **changes))
+    shown = await flow.tab.get(path_of(answer))
+    policy = shown.answer.header("content-security-policy") or ""
+    assert "web.example" not in policy + shown.text
+    done = await flow.tab.post(form.action, form.fields | {"answer.confirmed": "yes"})
+    assert done.answer.header("location") == path_of(answer)
 
 
 @covers("EXT-INTERACT-11")

@@ -19,6 +19,7 @@ from abeyance.acts.interact import Visited
 from abeyance.oauth.redirect_uris import append, host_of, source_of
 from abeyance.pending.disclosure import request_name
 from abeyance.pending.interaction import CONSENT, MAX_ANSWER, Field, FieldKind, Step
+from abeyance.pending.request import WayBack
 from abeyance.pending.votes import NOBODY_ELSE
 from abeyance.policy.steps import Done, NotDone, OperatorStep, Visit
 from abeyance.server.console.disclosed import read_object
@@ -64,7 +65,7 @@ async def take(desk: Desk, request: Request) -> Response:
             desk, signed_in, segment, visited, status=400, fields=fields, mistakes=mistakes
         )
     await interact.take(desk.house, signed_in.person, segment, answers, vouched=False)
-    return _onward(desk, segment, visited)
+    return await _onward(desk, segment, visited)
 
 
 async def _answer(
@@ -83,7 +84,7 @@ async def _answer(
     )
     if answered is None:
         return await _page(desk, signed_in, segment, visited, status=409)
-    return _onward(desk, segment, visited)
+    return await _onward(desk, segment, visited)
 
 
 async def start(desk: Desk, request: Request) -> Response:
@@ -112,19 +113,28 @@ async def finish(desk: Desk, request: Request) -> Response:
             )
         case Done(answers=answers):
             await interact.take(desk.house, signed_in.person, segment, answers, vouched=True)
-            return _onward(desk, segment, visited)
+            return await _onward(desk, segment, visited)
 
 
-def _onward(desk: Desk, segment: str, visited: Visited) -> Response:
+async def _onward(desk: Desk, segment: str, visited: Visited) -> Response:
     """Back to where the client wants the browser: with what it gave us to echo and who we are,
     and nothing of what came of it (EXT-INTERACT-11, OAUTH-ISS-04).
     """
-    back = visited.loaded.snapshot.way_back
+    back = await _way_back(desk.house, visited)
     if back is None:
         return desk.go(f"/interact/{segment}")
     echoed = [] if back.state is None else [(names.INTERACTION_STATE, back.state)]
     location = append(back.uri, [*echoed, (names.ISS, desk.house.endpoints.issuer)])
     return Response(status_code=303, headers={"Location": location})
+
+
+async def _way_back(house: House, visited: Visited) -> WayBack | None:
+    """Where the browser goes then, if the client may still send it there."""
+    back = visited.loaded.snapshot.way_back
+    client = await house.store.find_client(visited.loaded.snapshot.client)
+    if back is None or client is None or not client.enabled:
+        return None
+    return back if back.uri in client.interaction_redirect_uris else None
 
 
 def read_answers(
@@ -218,15 +228,13 @@ async def _page(
 ) -> Response:
     house, loaded = desk.house, visited.loaded
     _, operator = _operator(desk, visited)
-    disclosure = consent.shown_to(house, loaded)
+    disclosure, back = consent.shown_to(house, loaded), await _way_back(house, visited)
     facts: Mapping[str, Any] = {
         "segment": segment,
         "step": visited.step,
         "note": visited.note,
         "code": code_of(house, visited),
-        "back_to": None
-        if loaded.snapshot.way_back is None
-        else host_of(loaded.snapshot.way_back.uri),
+        "back_to": None if back is None else host_of(back.uri),
         "done": visited.done,
         "shown": read_object(disclosure.object),
         "operator": operator,
@@ -240,7 +248,6 @@ async def _page(
         "field_name": field_name,
         "token": guard.mint_token(signed_in.cookie, _form(segment)),
     }
-    back = loaded.snapshot.way_back
     targets = [] if operator is None else [operator.origin]
     if back is not None and visited.step is not None:
         targets.append(source_of(back.uri))

@@ -39,6 +39,8 @@ class Network(Outside):
     async def get(self, url: str, *, at_most: int, accept: str) -> Fetched:
         self.check(url)
         self.gets.append(url)
+        if self.gate is not None and self.behind_gate in url:
+            await self.gate.wait()
         page = self.pages.get(url)
         if page is None or len(page.body) > at_most:
             raise Unreachable("nobody is there")

@@ -1,5 +1,6 @@
 """Clients whose id is the address of a document about them."""
 
+import asyncio
 import itertools
 import json
 from dataclasses import replace
@@ -172,13 +173,36 @@ async def test_a_document_is_believed_for_a_while_and_the_last_one_not_for_ever(
         assert (await ask(desk)).status == 200
     desk.served.clock.move(7200)
     assert (await ask(desk)).error == "invalid_client"
+    desk.network.pages[ID] = replace(page, status=503)
+    desk.served.clock.move(60)
+    assert (await ask(desk)).error == "invalid_client"
     desk.network.pages[ID] = page
     desk.served.clock.move(60)
+    assert (await ask(desk)).status == 200
+    # A host that is out of order has not said that there is no such client.
+    desk.network.pages[ID] = replace(page, status=503)
+    desk.served.clock.move(3600)
     assert (await ask(desk)).status == 200
     # One that says no is heard at once when it is asked.
     desk.network.pages[ID] = replace(page, status=404)
     desk.served.clock.move(3600)
     assert (await ask(desk)).error == "invalid_client"
+
+
+@covers("OAUTH-CIMD-04", "OAUTH-SSRF-05")
+async def test_who_goes_while_a_document_is_fetched_puts_nobody_else_off(desk: Desk) -> None:
+    desk.network.serves(ID, robot())
+    desk.network.gate = asyncio.Event()
+    gone = asyncio.create_task(ask(desk))
+    async with asyncio.timeout(30):
+        while not desk.network.gets:  # noqa: ASYNC110  # the network tells nobody
+            await asyncio.sleep(0.001)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    desk.network.gate.set()
+    assert (await ask(desk)).status == 200
+    assert desk.network.gets == [ID, ID]
 
 
 @covers("OAUTH-CIMD-04")

@@ -91,9 +91,19 @@ class ClientDocuments:
             raise TooManyRequests("Too many client documents are asked for", wait)
         seen.not_before = tick + _COOL_DOWN
         try:
+            await self._fetch(house, client, seen, tick)
+        except asyncio.CancelledError:
+            # Whoever asked has gone, which says nothing of the document.
+            seen.not_before = tick
+            raise
+
+    async def _fetch(self, house: House, client: ClientId, seen: _Seen, tick: float) -> None:
+        try:
             fetched = await house.outside.get(
                 client, at_most=MAX_DOCUMENT, accept="application/json"
             )
+            if fetched.status >= 500:
+                raise Unreachable("it is out of order")
         except Forbidden:
             return
         except Unreachable:

@@ -1,7 +1,8 @@
 """Key sets that others publish: cached, fetched anew with restraint (OAUTH-CAUTH-26).
 
 A key that is not known makes one new fetch, and then none for a while, whatever is sent: a
-forger chooses the `kid`. When a fetch fails, the last good set serves until its ceiling.
+forger chooses the `kid`. When a fetch fails, the last good set serves until its ceiling. A fetch
+goes on when whoever began it has gone: who comes and goes must not use up those of the others.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ class FetchedKeys:
     `tick` is a monotonic clock in seconds.
     """
 
-    __slots__ = ("_asked", "_fetch", "_got", "_keys", "_lock", "_tick", "_uri")
+    __slots__ = ("_asked", "_fetch", "_fetching", "_got", "_keys", "_tick", "_uri")
 
     def __init__(self, uri: str, fetch: Fetch, *, tick: Callable[[], float]) -> None:
         self._uri = uri
@@ -38,7 +39,7 @@ class FetchedKeys:
         self._keys: KeySet | None = None
         self._got = 0.0
         self._asked: float | None = None
-        self._lock = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def for_token(self, compact: str) -> KeySet:
         """The set that this token is to be judged by. Raises `KeysAway`, `BadToken`."""
@@ -49,11 +50,7 @@ class FetchedKeys:
         known = self._believed()
         if known is not None and self._is_fresh() and known.candidates(alg, kid):
             return known
-        async with self._lock:
-            # Whoever waited here finds what another has fetched meanwhile.
-            known = self._believed()
-            if known is None or not self._is_fresh() or not known.candidates(alg, kid):
-                await self._refetch()
+        await self._fetched_by_somebody()
         known = self._believed()
         if known is None:
             raise KeysAway
@@ -65,15 +62,23 @@ class FetchedKeys:
     def _is_fresh(self) -> bool:
         return self._tick() - self._got < FRESH
 
-    async def _refetch(self) -> None:
-        now = self._tick()
-        if self._asked is not None and now - self._asked < COOL_DOWN:
-            return
-        self._asked = now
+    async def _fetched_by_somebody(self) -> None:
+        """Wait for the fetch that is under way, or for a new one if it is time for one."""
+        if self._fetching is None or self._fetching.done():
+            now = self._tick()
+            if self._asked is not None and now - self._asked < COOL_DOWN:
+                return
+            self._asked = now
+            self._fetching = asyncio.get_running_loop().create_task(self._refetch(now))
+        await asyncio.shield(self._fetching)
+
+    async def _refetch(self, now: float) -> None:
         try:
             document = await self._fetch(self._uri)
-            if len(document) > MAX_SET:
-                return
-            self._keys, self._got = parse_jwks(parse_json_object(document)), now
+            if len(document) <= MAX_SET:
+                self._keys, self._got = parse_jwks(parse_json_object(document)), now
         except (KeysAway, BadKey, ValueError):
             return
+        except asyncio.CancelledError:
+            self._asked = None  # the loop ends; from another one it may be asked at once
+            raise

@@ -110,6 +110,8 @@ class SimulatedStore(SqlStore):
 
     async def _arrive(self) -> None:
         await asyncio.sleep(self._disk.chance.soon(_SLOW))
+        if self not in self._disk.stores:
+            raise StoreAway("simulated: the host is gone")  # what it would still do, it does not
         if self._disk.chance.strikes(Fault.STORE_BEFORE, _FAILS):
             raise StoreAway("simulated: before the transaction")
 

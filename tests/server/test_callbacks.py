@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from abeyance.outbound.caller import Unreachable
 from abeyance.outbound.targets import Forbidden
 from abeyance.parties.client import ClientId
 from abeyance.server.settings import ConfigurationError
+from abeyance.volatile.answering import STUCK
 from tests.covers import covers
 from tests.outside import Network, Post
 from tests.served import CONFIG, Caller, Served, count_rows, serve, without
@@ -292,20 +294,41 @@ async def test_some_answers_are_the_last_word(tmp_path: Path, answer: int) -> No
 
 @covers("EXT-NOTIFY-03", "SEC-RACE-12", "SEC-RACE-16")
 async def test_what_was_not_sent_before_a_crash_is_sent_after_it(tmp_path: Path) -> None:
-    blocked = Network(gate=asyncio.Event())
-    async with world(tmp_path, blocked) as (served, network):
+    blocked, here, there = Network(gate=asyncio.Event()), tmp_path / "here", tmp_path / "there"
+    async with world(here, blocked) as (served, network):
         code = await deferred(served, client_notification_token=TOKEN)
         await served.approve(code)
         await settle(lambda: len(network.posts) == 1)
         ahead = served.clock.now()
-    assert sealed(tmp_path) == 1, "begun, and not known to have arrived"
-    async with world(tmp_path) as (served, network):
+        shutil.copytree(here, there)  # what a crash would leave
+    assert sealed(there) == 1, "begun, and not known to have arrived"
+    async with world(there) as (served, network):
         served.clock.move((ahead - served.clock.now()).total_seconds())
         await nothing_more()
         assert network.posts == [], "the lease of whoever began it stands"
         served.clock.move(LEASE.total_seconds() + 1)
         await settle(lambda: len(network.posts) == 1)
         assert network.posts[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@covers("EXT-NOTIFY-03")
+async def test_what_a_server_leaves_behind_when_it_is_stopped_is_sent_at_once(
+    tmp_path: Path,
+) -> None:
+    blocked = Network(gate=asyncio.Event())
+    async with world(tmp_path, blocked) as (served, network):
+        codes = [await served.s1.defer() for _ in range(30)]
+        served.clock.move(STUCK.total_seconds())  # for all know then that they were answered
+        for code in codes:
+            await served.approve(code)
+        await settle(lambda: len(network.posts) == 1)
+        ahead = served.clock.now()
+    assert len(network.posts) == 1, "nothing more was begun when it stopped"
+    async with world(tmp_path) as (served, network):
+        served.clock.move((ahead - served.clock.now()).total_seconds())
+        # One was under way, the others waited for their turn.
+        await settle(lambda: not sealed(tmp_path))
+        assert sorted(post.body["deferral_code"] for post in network.posts) == sorted(codes)
 
 
 @covers("DTR-RD-22", "T-187", "SEC-SSRF-68")

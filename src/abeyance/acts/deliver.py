@@ -1,5 +1,6 @@
 """Sending what the outbox holds: each kind of message by its own act."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
@@ -8,7 +9,7 @@ from typing import Final
 from abeyance.acts.callback import call_back
 from abeyance.acts.house import House
 from abeyance.acts.notice import send_hook, send_mail
-from abeyance.pending.message import Claimed, MessageKind, Settled
+from abeyance.pending.message import Claimed, MessageKind, RetryAt, Settled
 
 LONGEST: Final = timedelta(seconds=35)  # an attempt (30 s), and what surrounds it
 LEASE: Final = timedelta(seconds=60)
@@ -25,7 +26,20 @@ ACTS: Final[Mapping[MessageKind, Callable[[House, Claimed], Awaitable[Settled]]]
 
 
 async def deliver(house: House, claimed: Claimed) -> Settled:
-    """Try to send one message, keep what came of it and return it. Raises `StoreAway`."""
-    settled = await ACTS[claimed.kind](house, claimed)
+    """Try to send one message, keep what came of it and return it. Raises `StoreAway`.
+
+    Whoever is cancelled in the middle leaves it to others: they send it, perhaps once more.
+    """
+    try:
+        settled = await ACTS[claimed.kind](house, claimed)
+    except asyncio.CancelledError:
+        await give_back(house, claimed)
+        raise
     await house.store.settle_message(claimed, settled)
     return settled
+
+
+async def give_back(house: House, claimed: Claimed) -> None:
+    """It is due for whoever comes first, before the lease is over. Raises `StoreAway`."""
+    again = RetryAt(house.clock.now(), counts=False)
+    await house.store.settle_message(claimed, again)

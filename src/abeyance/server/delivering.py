@@ -2,11 +2,11 @@
 
 It sleeps until something is due by what it knows, or until a request ends; what it missed
 meanwhile, because it was not running, is due when it starts. Each message has a task of its
-own, so that a slow receiver delays nobody else (`receivers`).
+own, so that a slow receiver delays nobody else (`receivers`). When the house closes, what was
+claimed is given back: another process, or the next one, sends it at once.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from abeyance.acts.deliver import LEASE, LONGEST, deliver
+from abeyance.acts.deliver import LEASE, LONGEST, deliver, give_back
 from abeyance.acts.house import House
 from abeyance.pending.message import Claimed, RetryAt, answered
 from abeyance.server.receivers import Receivers
@@ -30,7 +30,7 @@ _log = structlog.get_logger("abeyance.outbox")
 
 @asynccontextmanager
 async def delivering(house: House) -> AsyncIterator[None]:
-    """Deliver until the block ends. What is under way then is given a moment."""
+    """Deliver until the block ends."""
     post = Post(house)
     house.store.on_messages(post.wake)
     # Not a task group, which would wrap what ends the server into a group of its own.
@@ -38,10 +38,8 @@ async def delivering(house: House) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
         await post.close()
+        await task
 
 
 class Post:
@@ -52,12 +50,13 @@ class Post:
         self._woken = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._receivers = Receivers()
+        self._closing = False
 
     def wake(self) -> None:
         self._woken.set()
 
     async def run(self) -> None:
-        while True:
+        while not self._closing:
             self._woken.clear()
             try:
                 # A look costs a read; only what is due costs a write.
@@ -77,20 +76,25 @@ class Post:
                 await self._woken.wait()
             finally:
                 timer.cancel()
+        queued = (give_back(self._house, each) for each in self._receivers.clear())
+        await asyncio.gather(*queued, return_exceptions=True)  # what fails, its lease ends
 
     async def work(self) -> int:
         """Send what is due; return how much was taken."""
         taken = 0
-        while not self._receivers.full:
+        while not (self._receivers.full or self._closing):
             now = self._house.clock.now()
             claimed = await self._house.store.claim_messages(
                 now=now, lease=now + LEASE, limit=_AT_ONCE
             )
-            for each in claimed:
-                later = self._receivers.add(each, now)
-                if later is not None:
-                    await self._house.store.settle_message(each, RetryAt(later, counts=False))
+            put_off = [
+                (each, later)
+                for each in claimed
+                if (later := self._receivers.add(each, now)) is not None
+            ]
             self._begin_ready()
+            for each, later in put_off:
+                await self._house.store.settle_message(each, RetryAt(later, counts=False))
             taken += len(claimed)
             if not claimed:
                 break
@@ -102,11 +106,17 @@ class Post:
             await asyncio.wait(self._under_way)
 
     async def close(self) -> None:
+        """Begin nothing more, and let go of what is under way. `run` ends soon."""
+        self._closing = True
+        self.wake()
+        await asyncio.sleep(0)  # who has not begun would give nothing back
         for task in self._under_way:
             task.cancel()
         await self.settled()
 
     def _begin_ready(self) -> None:
+        if self._closing:
+            return
         for claimed in self._receivers.ready():
             task = asyncio.create_task(self._send(claimed))
             self._under_way.add(task)
@@ -117,8 +127,7 @@ class Post:
         try:
             if self._house.clock.now() >= claimed.leased_until - LONGEST:
                 # It waited here for too long: somebody else may have it before we are done.
-                again = RetryAt(self._house.clock.now(), counts=False)
-                await self._house.store.settle_message(claimed, again)
+                await give_back(self._house, claimed)
                 return
             heard = answered(await deliver(self._house, claimed))
         except StoreAway:

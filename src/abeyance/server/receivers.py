@@ -99,6 +99,14 @@ class Receivers:
             if not receiver.queue:
                 del self._waiting[to]
 
+    def clear(self) -> list[Claimed]:
+        """Whoever waits here waits here no more."""
+        waiting = [each for to in self._waiting for each in self._known[to].queue]
+        for to in self._waiting:
+            self._known[to].queue.clear()
+        self._waiting.clear()
+        return waiting
+
     def end(self, to: str, took: timedelta, *, answered: bool | None) -> None:
         """One has come to its end. `answered`: by its receiver; `None`: nobody was asked."""
         receiver = self._known[to]

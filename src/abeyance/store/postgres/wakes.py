@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
+
 from abeyance.pending.handles import Home
 from abeyance.pending.request import Key
 from abeyance.store.ports import StoreAway
@@ -26,6 +28,8 @@ _AGAIN: Final = 1.0  # seconds after which a lost connection is made anew
 _MOVED: Final = "m"
 _EARNED: Final = "e"
 _ANSWERED: Final = "a"
+
+_log = structlog.get_logger("abeyance.store")
 
 
 class Wakes:
@@ -52,6 +56,7 @@ class Wakes:
         self._us = secrets.token_hex(8)
         self._words: dict[str, None] = {}
         self._something = asyncio.Event()
+        self._failed = False
         self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def start(self) -> None:
@@ -90,9 +95,21 @@ class Wakes:
             await self._something.wait()
             self._something.clear()
             while self._words:
-                with suppress(StoreAway):
-                    await self._engine.put(NOTIFY, CHANNEL, self._message())
+                await self._put(self._message())
             await asyncio.sleep(_PAUSE)
+
+    async def _put(self, message: str) -> None:
+        try:
+            await self._engine.put(NOTIFY, CHANNEL, message)
+        except StoreAway:
+            return
+        except Exception as fault:
+            # Whatever it is, the next words are said again: nobody would start this task anew.
+            if not self._failed:
+                _log.error("other processes could not be told", kind=type(fault).__name__)
+            self._failed = True
+        else:
+            self._failed = False
 
     def _message(self) -> str:
         """As many words as fit, behind who says them."""
@@ -115,7 +132,8 @@ class Wakes:
             # A new one each time: the callback is called once, when the connection ends.
             connection.add_termination_listener(lambda _, lost=lost: lost.set())
             try:
-                await lost.wait()
+                if not connection.is_closed():
+                    await lost.wait()
             finally:
                 connection.terminate()
             connection = await self._listen_again()

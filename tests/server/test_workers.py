@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,13 +116,25 @@ def free_ports(many: int) -> int:
             return int(first)
 
 
+# `abeyance serve`, but whose workers give signs of life so often.
+HASTY: Final = """
+import sys
+from abeyance.server import launch, workers
+workers.BEAT = launch.BEAT = 0.2
+from abeyance.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @contextmanager
-def workers(folder: Path, store: str) -> Iterator[Group]:
+def workers(
+    folder: Path, store: str, *, run: Sequence[str] = ("-m", "abeyance")
+) -> Iterator[Group]:
     port, probes = free_ports(1), free_ports(2)
     (folder / "s1.secret").write_text(SECRET)
     file = folder / "abeyance.toml"
     file.write_text(CONFIG.format(folder=folder, store=store, port=port, probes=probes))
-    command = [sys.executable, "-m", "abeyance", "serve", "--config", str(file)]
+    command = [sys.executable, *run, "serve", "--config", str(file)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
     )
@@ -191,6 +203,28 @@ def test_a_worker_that_dies_is_started_again_and_a_signal_ends_all(
             os.kill(pid, 0)
 
 
+@covers("SEC-OPS-15")
+def test_a_worker_that_hangs_is_killed_and_started_again(url: str, tmp_path: Path) -> None:
+    with workers(tmp_path, url, run=("-c", HASTY)) as group:
+        group.until(lambda: len(group.pids()) == 2)
+        code = group.ask(
+            grant_type="client_credentials", scope="read", completion_mode="deferred"
+        ).json()["deferral_code"]
+        _, (number, pid) = group.pids()
+        os.kill(pid, signal.SIGSTOP)
+        group.until(lambda: len(group.pids()) == 3)
+        assert group.pids()[-1][0] == number
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        grant = "urn:ietf:params:oauth:grant-type:deferred"
+        answer = group.ask(grant_type=grant, deferral_code=code)
+        assert answer.json()["error"] == "authorization_pending"
+    assert group.process.returncode == 0
+    said = "".join(group.said)
+    assert "a worker hangs" in said
+    assert "Traceback" not in said
+
+
 def test_workers_end_when_their_parent_has_died(url: str, tmp_path: Path) -> None:
     with workers(tmp_path, url) as group:
         group.until(lambda: len(group.pids()) == 2)
@@ -226,9 +260,9 @@ def test_a_worker_that_does_not_come_up_is_tried_again_and_the_others_go_on(
                 open(f"{sys.argv[1]}/{tries}", "x").close()
                 if tries < 2:
                     return 3
-                place.ready()
+                place.alive()
                 os.kill(os.getppid(), 15)
-            place.ready()
+            place.alive()
             while True:
                 time.sleep(60)
 

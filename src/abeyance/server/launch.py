@@ -31,7 +31,7 @@ from abeyance.server.serving import make_config as make_config
 from abeyance.server.settings import ConfigurationError, Listen, Settings
 from abeyance.server.settings_management import KEY as MANAGEMENT
 from abeyance.server.settings_management import Managed
-from abeyance.server.workers import Place, run_workers
+from abeyance.server.workers import BEAT, Place, run_workers
 from abeyance.store.ports import StoreAway, StoreInUse, StoreTooNew
 from abeyance.wire.secret import Secret
 
@@ -102,7 +102,7 @@ def _run_workers(
 
     def work(place: Place) -> int:
         def ready(running: Running) -> None:
-            place.ready()
+            _beat(place.alive)
             if place.first:
                 _greet(running)
 
@@ -300,6 +300,12 @@ async def _serve(
             await server.serve(sockets=[post.listener])
         finally:
             probed.closed()
+
+
+def _beat(alive: Callable[[], None]) -> None:
+    """Give a sign of life, and again and again as long as the event loop moves."""
+    alive()
+    asyncio.get_running_loop().call_later(BEAT, _beat, alive)
 
 
 def _follow(parent: int, server: Server) -> None:

@@ -2,7 +2,8 @@
 
 The parent holds the socket and nothing else: no store, no keys, no event loop. It starts the
 first worker alone, since that one may have to make keys and tables, and the others when it
-serves. A worker that dies is started again, at once if it had served, later and later if not.
+serves. A worker that dies is started again, at once if it had served, later and later if not;
+one whose event loop stands still is killed first.
 SIGTERM and SIGINT end all of them, each when it has answered what it had begun; if the parent
 dies, they end by themselves.
 
@@ -15,7 +16,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
@@ -28,6 +29,10 @@ OK: Final = 0
 _BROKEN: Final = 1  # the code of a worker that failed by a fault of ours
 _LONGEST_PAUSE: Final = 30.0  # seconds, before a worker that does not come up is tried again
 _PATIENCE: Final = 2 * GRACEFUL_SECONDS + 5.0  # seconds from the signal to the end of a worker
+BEAT: Final = 1.0  # seconds between two signs of life
+# Looks of ours without one, after which a worker hangs. Looks and not seconds: if all of us were
+# frozen together, nobody hangs.
+_MOST_SILENT: Final = 30
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _log = structlog.get_logger("abeyance.workers")
@@ -40,7 +45,7 @@ class Place:
     number: int  # from 0
     first: bool  # is it the one that all others wait for?
     parent: int  # a descriptor that can be read when the parent has died
-    ready: Callable[[], None]  # to be called when it serves
+    alive: Callable[[], None]  # to be called when it serves, and then once in a `BEAT`
 
 
 Work: TypeAlias = Callable[[Place], int]
@@ -60,8 +65,9 @@ def run_workers(count: int, work: Work, stopping: Callable[[], None] = lambda: N
 class _Worker:
     number: int
     pid: int = 0  # 0: it does not run
-    told: int = -1  # where it says that it serves
+    told: int = -1  # where it gives signs of life
     serves: bool = False
+    silent: int = 0  # looks since the last one
     failures: int = 0  # starts in a row that came to nothing
     due: float = 0.0  # when it is to be started, in ticks
 
@@ -77,6 +83,7 @@ class _Parent:
     workers: list[_Worker] = field(default_factory=list)
     clock: SystemClock = field(default_factory=SystemClock)
     stops_by: float | None = None
+    looks_at: float = 0.0  # in ticks: when it is looked next who is alive
 
     def run(self) -> int:
         first = _Worker(0)
@@ -90,6 +97,7 @@ class _Parent:
             self._start_what_is_due()
             self._wait()
             self._bury()
+            self._look()
         while any(worker.pid for worker in self.workers):
             self._wait()
             self._bury()
@@ -111,26 +119,45 @@ class _Parent:
         pid = os.fork()
         if pid == 0:
             os.close(self.ours)
+            os.set_blocking(says, False)
             place = Place(worker.number, first, self.life, lambda: _say(says))
             _become(place, self.work, mask)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(says)
-        worker.pid, worker.told, worker.serves = pid, told, False
+        worker.pid, worker.told, worker.serves, worker.silent = pid, told, False, 0
 
     def _wait(self) -> None:
         """Until something has happened, or it is time for something."""
         poll = select.poll()
         poll.register(self.signals, select.POLLIN)
-        starting = {each.told: each for each in self.workers if each.pid and not each.serves}
-        for told in starting:
+        running = {each.told: each for each in self.workers if each.pid}
+        for told in running:
             poll.register(told, select.POLLIN)
         for found, _ in poll.poll(self._until_next()):
             if found == self.signals:
                 self._heed(os.read(self.signals, 64))
-            elif os.read(found, 1):
-                self._serves(starting[found])
+            elif os.read(found, 4096):
+                self._hears(running[found])
             else:
-                self._await_end(starting[found])
+                self._await_end(running[found])
+
+    def _hears(self, worker: _Worker) -> None:
+        worker.silent = 0
+        if not worker.serves:
+            self._serves(worker)
+
+    def _look(self) -> None:
+        """Kill who has given no sign of life for too long; it will be started again."""
+        now = self.clock.tick()
+        if now < self.looks_at:
+            return
+        self.looks_at = now + BEAT
+        for worker in self.workers:
+            if worker.serves and worker.pid:
+                worker.silent += 1
+                if worker.silent > _MOST_SILENT:
+                    _log.error("a worker hangs, and is killed", worker=worker.number)
+                    os.kill(worker.pid, signal.SIGKILL)
 
     def _serves(self, worker: _Worker) -> None:
         worker.serves, worker.failures = True, 0
@@ -141,6 +168,8 @@ class _Parent:
         plans = [each.due for each in self.workers if not each.pid and self.stops_by is None]
         if self.stops_by is not None:
             plans.append(self.stops_by)
+        elif any(each.serves for each in self.workers):
+            plans.append(self.looks_at)
         if not plans:
             return None
         return max(0.0, min(plans) - self.clock.tick()) * 1000 + 1
@@ -208,8 +237,8 @@ def _become(place: Place, work: Work, mask: set[int] | set[signal.Signals]) -> N
 
 
 def _say(to: int) -> None:
-    os.write(to, b".")
-    os.close(to)
+    with suppress(BlockingIOError, BrokenPipeError):  # nobody listens any more
+        os.write(to, b".")
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from abeyance.server.pages.host import HostPeople
 from abeyance.server.settings import load_settings
 from abeyance.wire import names
 from tests.outside import Network
+from tests.postgres.databases import PATIENT
 
 ISSUER: Final = "https://as.example"
 SECRET: Final = "s1-secret-0123456789-0123456789-0123456789"
@@ -552,6 +553,7 @@ def keeping_in(url: str) -> Iterator[None]:
     """Servers that are begun in this block keep things in this database."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules[__name__], "STORE", url)
+        patch.setattr("abeyance.store.postgres.store.Bounds", lambda: PATIENT)
         yield
 
 

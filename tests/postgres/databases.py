@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 import asyncpg
 
@@ -11,6 +13,12 @@ from abeyance.store.postgres.schema import migrate
 from tests.postgres.server import PostgresServer
 
 _TEMPLATE = "abeyance_template"
+
+_MINUTE: Final = timedelta(minutes=1)
+# For tests that are about something else: a machine that is busy answers late, not with a 503.
+PATIENT: Final = Bounds(
+    statement=_MINUTE, lock=_MINUTE, idle=_MINUTE, connect=_MINUTE, queue=_MINUTE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from abeyance.store.ports import Store
 from abeyance.store.postgres.store import PostgresStore
 from abeyance.store.suite import Place, StoreSuite
-from tests.postgres.databases import Database, Databases
+from tests.postgres.databases import PATIENT, Database, Databases
 
 
 class TestPostgresStore(StoreSuite):
@@ -25,7 +25,7 @@ class TestPostgresStore(StoreSuite):
         async def place() -> AsyncIterator[Store]:
             if not found:
                 found.append(await self.stack.enter_async_context(self.databases.fresh()))
-            store = await PostgresStore.open(found[0].url, lease=0)
+            store = await PostgresStore.open(found[0].url, bounds=PATIENT, lease=0)
             try:
                 yield store
             finally:

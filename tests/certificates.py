@@ -44,6 +44,7 @@ def make_certificate(
     authority: bool = False,
     others: Sequence[x509.GeneralName] = (),
     usage: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.CLIENT_AUTH,
+    since: datetime = NOW - timedelta(days=1),
     until: datetime = NOW + timedelta(days=30),
     key: ec.EllipticCurvePrivateKey | None = None,
 ) -> Made:
@@ -57,7 +58,7 @@ def make_certificate(
         .issuer_name(name if by is None else by.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=1))
+        .not_valid_before(since)
         .not_valid_after(until)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

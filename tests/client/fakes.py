@@ -27,6 +27,7 @@ from abeyance.client import (
     Authentication,
     Callbacks,
     Client,
+    ClientCertificate,
     ClientSecretBasic,
     PendingToken,
     Progress,
@@ -308,6 +309,7 @@ class Kit:
         authentication: Authentication | None = None,
         dpop_key: KeyPair | None = None,
         callbacks: Callbacks | None = None,
+        certificate: ClientCertificate | None = None,
     ) -> Client | AsyncClient:
         how = authentication or ClientSecretBasic(CLIENT_SECRET)
         transport = httpx2.MockTransport(self.server)
@@ -318,6 +320,7 @@ class Kit:
                 how,
                 dpop_key=dpop_key,
                 callbacks=callbacks,
+                certificate=certificate,
                 http=httpx2.Client(transport=transport),
                 surroundings=self.time.surroundings(),
                 sleep=self.time.sleep,
@@ -328,6 +331,7 @@ class Kit:
             how,
             dpop_key=dpop_key,
             callbacks=callbacks,
+            certificate=certificate,
             http=httpx2.AsyncClient(transport=transport),
             surroundings=self.time.surroundings(),
             sleep=self.time.sleep_async,

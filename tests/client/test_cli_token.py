@@ -15,11 +15,12 @@ from abeyance.cli.app import INTERRUPTED, NO, OK
 from abeyance.cli.calls import BadCall
 from abeyance.cli.token import draw_qr, token
 from abeyance.cli.waiting import WAITING
-from abeyance.client import Authentication, Client, generate_key
+from abeyance.client import Authentication, Client, ClientCertificate, generate_key
 from abeyance.client.keys import render_private_pem
 from abeyance.client.private_file import create_private
 from abeyance.proofs.jwk import KeyPair, parse_private_pem
 from abeyance.wire.base64url import render_base64url
+from tests.certificates import make_certificate
 from tests.client.fakes import (
     ACCESS_TOKEN,
     CLIENT_ID,
@@ -36,6 +37,7 @@ from tests.client.fakes import (
 )
 from tests.client.test_loopback import visitor
 from tests.covers import covers
+from tests.tls import write_pem
 
 
 class Shell:
@@ -53,12 +55,14 @@ class Shell:
         authentication: Authentication,
         *,
         dpop_key: KeyPair | None,
+        certificate: ClientCertificate | None,
     ) -> Client:
         return Client(
             issuer,
             client_id,
             authentication,
             dpop_key=dpop_key,
+            certificate=certificate,
             http=httpx2.Client(transport=httpx2.MockTransport(self.server)),
             surroundings=self.server.time.surroundings(),
             sleep=self.server.time.sleep,
@@ -413,4 +417,51 @@ def test_where_somebody_must_act_is_told_once(shell: Shell) -> None:
 def test_what_excludes_each_other_is_a_wrong_call(shell: Shell, given: dict[str, Any]) -> None:
     with pytest.raises(BadCall):
         shell.run(**given)
+    assert shell.server.seen == []
+
+
+@covers("OAUTH-CAUTH-19", "OAUTH-CAUTH-20")
+def test_a_certificate_authenticates_unless_something_else_does(
+    shell: Shell, tmp_path: Path
+) -> None:
+    chain, key = write_pem(make_certificate(), tmp_path, "mine")
+    named = {"certificate": chain, "certificate_key": key, "dpop": False}
+    secret = tmp_path / "secret"
+    secret.write_text(CLIENT_SECRET)
+    shell.server.says(granted(), granted(), granted())
+    # What lies in the environment does not count against what was named.
+    assert shell.run(**named) == OK
+    assert shell.run(**named, defer=False, public=True) == OK
+    assert shell.run(**named, client_secret_file=secret) == OK
+    by_certificate, public, by_secret = shell.server.token_requests
+    assert by_certificate["client_id"] == public["client_id"] == CLIENT_ID
+    assert "authorization" not in {*by_certificate.headers, *public.headers}
+    assert "authorization" in by_secret.headers
+
+
+def test_a_wait_with_a_certificate_is_taken_up_with_it(shell: Shell, tmp_path: Path) -> None:
+    chain, key = write_pem(make_certificate(), tmp_path, "mine")
+    shell.server.says(deferred())
+    shell.server.time.on_sleep = interrupt
+    shell.run(certificate=chain, certificate_key=key, dpop=False)
+    assert f"--certificate {chain} --certificate-key {key}" in " ".join(shell.err.split())
+
+
+def test_a_certificate_that_cannot_be_shown_is_told(shell: Shell, tmp_path: Path) -> None:
+    chain, key = write_pem(make_certificate(), tmp_path, "mine")
+    _, other = write_pem(make_certificate(), tmp_path, "other")
+    for named, argument in (
+        ({"certificate_key": key}, "--certificate-key"),
+        ({"certificate": chain, "certificate_key": other}, "--certificate"),
+        ({"certificate": key}, "--certificate"),
+        ({"certificate": chain}, "--certificate"),
+        ({"certificate": tmp_path / "absent", "certificate_key": key}, "--certificate"),
+        ({"certificate": chain, "certificate_key": tmp_path / "absent"}, "--certificate-key"),
+    ):
+        with pytest.raises(BadCall) as refused:
+            shell.run(**named)
+        assert str(refused.value).startswith(f"{argument}: ")
+    key.chmod(0o644)
+    with pytest.raises(BadCall, match="only you can read"):
+        shell.run(certificate=chain, certificate_key=key)
     assert shell.server.seen == []

@@ -17,8 +17,10 @@ from abeyance.client import Client, Token
 from abeyance.proofs.id_token import sign_id_token
 from abeyance.proofs.jwk import KeySet, render_jwks
 from abeyance.wire.secret import Secret
+from tests.certificates import make_certificate
 from tests.client.fakes import FakeServer, FakeTime, Seen, answer, deferred, pending
 from tests.served import make_key
+from tests.tls import write_pem
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "client.md").read_text("utf-8")
 ISSUER: Final = "https://as.example"
@@ -93,6 +95,8 @@ def test_the_examples_do_what_the_page_says(
         name: getattr(abeyance.client, name) for name in abeyance.client.__all__
     }
     person = Person(names)
+    chain, key = write_pem(make_certificate(), tmp_path, "agent")
+    assert (chain.name, key.name) == ("agent.pem", "agent.key")
 
     # The listener has its own tests: here the person comes back without one.
     def come_back(_loopback: object, _timeout: float, _accept: object) -> str:
@@ -121,7 +125,7 @@ def test_the_examples_do_what_the_page_says(
         "redirect_to": person.at_a_web_application,
     }
     code = blocks("python")
-    assert len(code) == 9
+    assert len(code) == 10
     for n, block in enumerate(code):
         if "use_assertion" in block:
             names |= {

@@ -53,10 +53,13 @@ resources = ["https://rs.example"]
 """
 
 
-def _jwk(made: Made) -> dict[str, str]:
+def jwks_of(made: Made) -> str:
+    """The key of a certificate, as a client registers it."""
     numbers = made.key.public_key().public_numbers()
     x, y = (render_base64url(each.to_bytes(32)) for each in (numbers.x, numbers.y))
-    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+    jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+    parse_public_jwk(dict(jwk))
+    return json.dumps({"keys": [jwk]})
 
 
 def field(*made: Made) -> list[tuple[str, str]]:
@@ -89,9 +92,7 @@ def caller(served: Served, name: str, *made: Made) -> Certified:
 def write(folder: Path) -> None:
     folder.mkdir(exist_ok=True, parents=True)
     (folder / "ca.pem").write_text(CA.pem)
-    jwk = _jwk(SELF)
-    parse_public_jwk(dict(jwk))
-    (folder / "t2.jwks").write_text(json.dumps({"keys": [jwk]}))
+    (folder / "t2.jwks").write_text(jwks_of(SELF))
 
 
 @pytest.fixture

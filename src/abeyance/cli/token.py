@@ -8,43 +8,37 @@ the same command with that file goes on with it (T-236).
 import importlib
 import io
 import json
-import os
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
 
 from abeyance.cli.app import NO, OK
 from abeyance.cli.calls import BadCall
+from abeyance.cli.credentials import (
+    read_authentication,
+    read_certificate,
+    read_proof_key,
+    read_text,
+)
 from abeyance.cli.waiting import Wait, say
 from abeyance.client import (
     AccessDenied,
-    Authentication,
     Client,
     ClientError,
-    ClientSecretBasic,
-    ClientSecretPost,
     ForeignState,
     Misconfigured,
     OnPartial,
     PendingToken,
-    PrivateKeyJwt,
-    PublicClient,
     StateUnreadable,
     Token,
-    generate_key,
 )
 from abeyance.client.keys import render_private_pem
-from abeyance.client.private_file import create_private, read_private
-from abeyance.proofs.jwk import BadKey, KeyPair, parse_private_jwk, parse_private_pem
-from abeyance.wire.strict_json import NotStrictJson, parse_json, parse_json_object
-
-SECRET: Final = "ABEYANCE_CLIENT_SECRET"
-SECRET_FILE: Final = "ABEYANCE_CLIENT_SECRET_FILE"
+from abeyance.wire.strict_json import NotStrictJson, parse_json
 
 Output: TypeAlias = Literal["json", "token"]
 How: TypeAlias = Literal["client", "code", "device"]
@@ -60,6 +54,8 @@ def token(
     secret_in_body: Annotated[bool, Parameter(negative=())] = False,
     private_key: Path | None = None,
     alg: str | None = None,
+    certificate: Path | None = None,
+    certificate_key: Path | None = None,
     dpop: bool = True,
     dpop_key: Path | None = None,
     scope: str = "",
@@ -106,6 +102,12 @@ def token(
         Authenticate with private_key_jwt and this key (JWK or PEM) instead of a secret.
     alg
         The algorithm of a PEM key that fits more than one (RSA: PS256 or RS256).
+    certificate
+        A certificate to show to the server, in PEM, with those that issued it. Without another
+        credential it authenticates the client (tls_client_auth, self_signed_tls_client_auth);
+        beside one, tokens are bound to it if the client is registered so.
+    certificate_key
+        The key of the certificate, unless it is in the same file.
     dpop
         Bind the request and the token to a key.
     dpop_key
@@ -141,8 +143,11 @@ def token(
         raise BadCall("--timeout", "is no sensible number of seconds", "Leave it out to wait.")
     if keep is not None and state is not None:
         raise BadCall("--state", "is given beside --keep, which has its own", "Leave one out.")
-    authentication = _authentication(client_secret_file, secret_in_body, private_key, alg, public)
-    key = _proof_key(dpop, dpop_key, output)
+    shown = read_certificate(certificate, certificate_key)
+    authentication = read_authentication(
+        client_secret_file, secret_in_body, private_key, alg, public, certified=shown is not None
+    )
+    key = read_proof_key(dpop, dpop_key, printed=output == "json")
     asked = {
         "scope": scope,
         "resource": resource,
@@ -154,10 +159,12 @@ def token(
     resume_with += _named("--client-secret-file", client_secret_file)
     resume_with += _named("--private-key", private_key) + _named("--dpop-key", dpop_key)
     resume_with += ["--secret-in-body"] * secret_in_body + _named("--alg", alg)
+    resume_with += _named("--certificate", certificate)
+    resume_with += _named("--certificate-key", certificate_key)
     resume_with += ["--no-dpop"] * (not dpop) + ["--public"] * public
     patience = None if timeout is None else timedelta(seconds=timeout)
     try:
-        with connect(issuer, client_id, authentication, dpop_key=key) as client:
+        with connect(issuer, client_id, authentication, dpop_key=key, certificate=shown) as client:
             wait = Wait(
                 client,
                 ask=lambda: _ask(client, flow, asked, port),
@@ -226,85 +233,10 @@ def _open(url: str) -> None:
     webbrowser.open(url)
 
 
-def _authentication(
-    secret_file: Path | None,
-    in_body: bool,
-    private_key: Path | None,
-    alg: str | None,
-    public: bool,
-) -> Authentication:
-    if public:
-        if secret_file is not None or in_body or private_key is not None:
-            raise BadCall("--public", "is given beside a credential", "Leave one of them out.")
-        return PublicClient()
-    if private_key is not None:
-        if secret_file is not None or in_body:
-            raise BadCall("--private-key", "is given beside a secret", "Choose one of the two.")
-        return PrivateKeyJwt(_read_key("--private-key", private_key, alg))
-    named = os.environ.get(SECRET_FILE)
-    if secret_file is None and named:
-        secret_file = Path(named)
-    if secret_file is not None:
-        text = _read_text("--client-secret-file", secret_file).strip()
-    else:
-        text = os.environ.get(SECRET, "")
-    if not text:
-        raise BadCall(
-            "client",
-            "there is neither a secret nor a key to authenticate with",
-            f"Give --client-secret-file, --private-key or --public, or set {SECRET}.",
-        )
-    return ClientSecretPost(text) if in_body else ClientSecretBasic(text)
-
-
-def _proof_key(dpop: bool, path: Path | None, output: Output) -> KeyPair | None:
-    if not dpop:
-        if path is not None:
-            raise BadCall("--dpop-key", "is given with --no-dpop", "Leave one of them out.")
-        return None
-    if path is None:
-        if output == "token":
-            raise BadCall(
-                "--output",
-                "a token that is bound to a key is of no use without the key",
-                "Give --dpop-key FILE (made if it is not there), or --no-dpop, or -o json.",
-            )
-        return generate_key()
-    if not path.exists():
-        made = generate_key()
-        try:
-            create_private(path, render_private_pem(made))
-        except OSError as fault:
-            raise BadCall(
-                "--dpop-key", f"cannot be written ({fault.strerror})", "Name another place."
-            ) from None
-        return made
-    return _read_key("--dpop-key", path, None)
-
-
-def _read_key(argument: str, path: Path, alg: str | None) -> KeyPair:
-    try:
-        content = read_private(path)
-    except OSError as fault:
-        raise BadCall(
-            argument,
-            f"cannot be read ({fault.strerror or fault})",
-            "Name a file that only you can read.",
-        ) from None
-    try:
-        if content.lstrip().startswith(b"{"):
-            return parse_private_jwk(parse_json_object(content))
-        return parse_private_pem(content, alg=alg)
-    except (BadKey, NotStrictJson) as bad:
-        raise BadCall(
-            argument, f"cannot be used: {bad}", "Give a private key as JWK or PEM."
-        ) from None
-
-
 def _details(given: str | None) -> list[Any]:
     if given is None:
         return []
-    text = _read_text("--authorization-details", Path(given[1:])) if given[:1] == "@" else given
+    text = read_text("--authorization-details", Path(given[1:])) if given[:1] == "@" else given
     try:
         value = parse_json(text)
     except NotStrictJson as bad:
@@ -314,17 +246,6 @@ def _details(given: str | None) -> list[Any]:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise BadCall("--authorization-details", "is not a list of objects", "Mend it.")
     return value
-
-
-def _read_text(argument: str, path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as fault:
-        raise BadCall(
-            argument, f"cannot be read ({fault.strerror})", "Name a file that is there."
-        ) from None
-    except UnicodeDecodeError:
-        raise BadCall(argument, "is not UTF-8 text", "Name another file.") from None
 
 
 def _named(argument: str, path: Path | str | None) -> list[str]:

@@ -19,7 +19,7 @@ For what acts for others: `exchange_token`, `use_assertion`. `TokenSource` keeps
 itself, `TokenAuth` puts its token into the requests of an HTTP client.
 
 Source: draft-ietf-oauth-deferred-token-response (rows of the client in
-`docs/requirements/dtr.md`), RFC 6749, 7009, 7523, 7636, 8252, 8414, 8628, 8707, 9207,
+`docs/requirements/dtr.md`), RFC 6749, 7009, 7523, 7636, 8252, 8414, 8628, 8705, 8707, 9207,
 9396, 9449, 9728.
 """
 
@@ -32,9 +32,11 @@ from abeyance.client.authentication import (
     ClientSecretPost,
     PrivateKeyJwt,
     PublicClient,
+    TlsClientAuth,
 )
 from abeyance.client.authorizing import AuthorizationRequest
 from abeyance.client.callbacks import Callbacks
+from abeyance.client.certificate import ClientCertificate
 from abeyance.client.devices import DeviceRequest
 from abeyance.client.errors import (
     AccessDenied,
@@ -86,6 +88,7 @@ __all__ = [
     "CancelNotSupported",
     "Cancelled",
     "Client",
+    "ClientCertificate",
     "ClientError",
     "ClientSecretBasic",
     "ClientSecretPost",
@@ -119,6 +122,7 @@ __all__ = [
     "StillPending",
     "StopPolling",
     "Surroundings",
+    "TlsClientAuth",
     "Token",
     "TokenAuth",
     "TokenSource",

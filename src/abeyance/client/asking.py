@@ -219,5 +219,5 @@ def check_unbound(link: Link) -> None:
     """DTR-SEC-01, -02."""
     if link.authentication.strength is Strength.NONE:
         raise Misconfigured("A public client needs a DPoP key to accept a deferral")
-    if link.authentication.strength is Strength.SECRET:
+    if link.authentication.strength is Strength.SECRET and not link.certified:
         log.info("the deferral is not bound to a key; for a client with a secret it should be")

@@ -113,6 +113,19 @@ class PrivateKeyJwt:
         )
 
 
+class TlsClientAuth:
+    """`tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 §2): the certificate that is
+    shown in the TLS handshake, and nothing beside it but the name. Which of the two it is, the
+    client's registration says.
+    """
+
+    __slots__ = ()
+    strength: Final = Strength.KEY
+
+    def credentials(self, occasion: Occasion) -> Credentials:
+        return Credentials(parameters=((names.CLIENT_ID, occasion.client_id),))
+
+
 class PublicClient:
     """No credentials; accepting a deferral needs a DPoP key then (DTR-SEC-01)."""
 

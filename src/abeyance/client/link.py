@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from abeyance.client import answers
 from abeyance.client.addresses import BadAddress, check_issuer, metadata_url, openid_url
-from abeyance.client.authentication import Authentication, Occasion
+from abeyance.client.authentication import Authentication, Occasion, TlsClientAuth
 from abeyance.client.callbacks import Callbacks
+from abeyance.client.certificate import ClientCertificate
 from abeyance.client.errors import DiscoveryFailed, Misconfigured, Unavailable
 from abeyance.client.exchange import Flow, Received, Send, Unanswered, send
 from abeyance.client.metadata import ServerMetadata, parse_metadata
@@ -35,7 +36,8 @@ _FORM: Final = (("Content-Type", "application/x-www-form-urlencoded"),)
 class Link:
     """Shared by all requests of one client; `nonces` holds the last DPoP nonce of each origin.
 
-    `can_interact`: the program can show somebody an address (reading 27).
+    `can_interact`: the program can show somebody an address (reading 27). `certified`: its
+    handshakes show a certificate.
     """
 
     issuer: str
@@ -47,6 +49,7 @@ class Link:
     nonces: dict[str, str] = field(default_factory=dict, repr=False)
     keys: KeySet | None = None  # the server's, once somebody needed them
     callbacks: Callbacks | None = None
+    certified: bool = False
 
     @classmethod
     def to(
@@ -58,8 +61,12 @@ class Link:
         *,
         can_interact: bool = False,
         callbacks: Callbacks | None = None,
+        certificate: ClientCertificate | None = None,
+        own_http: bool = False,
     ) -> "Link":
-        """Raises `Misconfigured` for an issuer that must not be talked to."""
+        """`own_http`: the caller's HTTP client sees to TLS. Raises `Misconfigured` for an issuer
+        that must not be talked to, and for a client that would have nothing to show.
+        """
         issuer = server.issuer if isinstance(server, ServerMetadata) else server
         try:
             check_issuer(issuer)
@@ -67,7 +74,13 @@ class Link:
             raise Misconfigured(f"The issuer cannot be used: {bad}") from None
         if not client_id:
             raise Misconfigured("The client id is empty")
+        by_certificate = isinstance(authentication, TlsClientAuth)
+        if by_certificate and certificate is None and not own_http:
+            raise Misconfigured("A client that authenticates by certificate has to have one")
+        certified = by_certificate or certificate is not None
         known = server if isinstance(server, ServerMetadata) else None
+        if known is not None and certified:
+            known = known.at_aliases()
         return cls(
             issuer,
             client_id,
@@ -76,6 +89,7 @@ class Link:
             known,
             can_interact,
             callbacks=callbacks,
+            certified=certified,
         )
 
     @property
@@ -108,7 +122,8 @@ class Link:
                 raise Unavailable("the metadata cannot be had at the moment", retry_after=wait)
             if reply.status != 200:
                 raise DiscoveryFailed("The server publishes no metadata for this issuer")
-            self.known = parse_metadata(answers.parse_members(reply.body), issuer=self.issuer)
+            known = parse_metadata(answers.parse_members(reply.body), issuer=self.issuer)
+            self.known = known.at_aliases() if self.certified else known
             log.debug("metadata read")
         return self.known
 

@@ -1,12 +1,21 @@
 """What a server says about itself (RFC 8414; DTR-OPT-04, -06, DTR-CANC-08)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from abeyance.client.addresses import BadAddress, check_endpoint, check_issuer
 from abeyance.client.errors import DiscoveryFailed
 from abeyance.wire import names
+
+# What a client calls itself, so that it can show a certificate there.
+_ALIASED: Final = (
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "device_authorization_endpoint",
+    "revocation_endpoint",
+    "userinfo_endpoint",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,7 @@ class ServerMetadata:
     profiles: frozenset[str] = frozenset()  # of deferral (`names.PROFILE_...`)
     interaction_origins: frozenset[str] = frozenset()  # where people act, besides its own
     protected_resources: frozenset[str] | None = None  # `None`: it does not list any
+    mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         try:
@@ -44,11 +54,19 @@ class ServerMetadata:
                 self.revocation_endpoint,
                 self.jwks_uri,
                 self.userinfo_endpoint,
+                *self.mtls_endpoint_aliases.values(),
             ):
                 if each is not None:
                     check_endpoint(each, issuer=self.issuer)
         except BadAddress as bad:
             raise DiscoveryFailed(f"The server's metadata cannot be used: {bad}") from None
+
+    def at_aliases(self) -> "ServerMetadata":
+        """The same, for whoever shows a certificate where one is asked for (RFC 8705 §5)."""
+        told: dict[str, Any] = {
+            name: url for name, url in self.mtls_endpoint_aliases.items() if name in _ALIASED
+        }
+        return replace(self, **told)
 
     @property
     def can_cancel(self) -> bool:
@@ -75,6 +93,7 @@ def parse_metadata(members: Mapping[str, Any] | None, *, issuer: str) -> ServerM
     devices = members.get("device_authorization_endpoint")
     methods = members.get("code_challenge_methods_supported")
     resources = members.get("protected_resources")
+    aliases = members.get("mtls_endpoint_aliases")
     return ServerMetadata(
         issuer=issuer,
         token_endpoint=token,
@@ -91,6 +110,11 @@ def parse_metadata(members: Mapping[str, Any] | None, *, issuer: str) -> ServerM
         profiles=texts(members.get("deferred_token_response_profiles_supported")),
         interaction_origins=texts(members.get("deferred_interaction_origins")),
         protected_resources=None if resources is None else texts(resources),
+        mtls_endpoint_aliases={
+            name: url
+            for name, url in (aliases.items() if isinstance(aliases, dict) else ())
+            if name in _ALIASED and isinstance(url, str)
+        },
     )
 
 

@@ -23,6 +23,7 @@ from abeyance.client.authorizing import (
     exchange_wish,
 )
 from abeyance.client.callbacks import Callbacks
+from abeyance.client.certificate import ClientCertificate
 from abeyance.client.devices import DeviceRequest, await_device, begin_device
 from abeyance.client.exchange import Flow, Forget, Keep, Pause, Reply, Send, T, Tell
 from abeyance.client.exchanging import TypedToken, exchange_parameters
@@ -51,9 +52,10 @@ class Client:
     `server`: the issuer, whose metadata is then discovered when first needed,
     or the metadata itself. `dpop_key`: bind everything to this key. `can_interact`:
     the program can show somebody an address at which they must act; the server is
-    told so. `callbacks`: where this program takes callbacks. `http`: an
-    HTTP client of the caller's, which then closes it; without one the library
-    makes its own. `sleep`: for tests, takes seconds. Raises `Misconfigured`.
+    told so. `callbacks`: where this program takes callbacks. `certificate`: shown in
+    every handshake. `http`: an HTTP client of the caller's, which then closes it, and
+    which shows the certificate by itself; without one the library makes its own. `sleep`:
+    for tests, takes seconds. Raises `Misconfigured`.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Client:
         dpop_key: KeyPair | None = None,
         can_interact: bool = False,
         callbacks: Callbacks | None = None,
+        certificate: ClientCertificate | None = None,
         http: httpx2.Client | None = None,
         surroundings: Surroundings | None = None,
         sleep: Callable[[float], None] | None = None,
@@ -76,11 +79,15 @@ class Client:
             surroundings or Surroundings(),
             can_interact=can_interact,
             callbacks=callbacks,
+            certificate=certificate,
+            own_http=http is not None,
         )
         self.dpop_key: Final = dpop_key
         self._owned = None
         if http is None:
-            http = self._owned = make_client(cleartext=is_cleartext(self.link.issuer))
+            http = self._owned = make_client(
+                cleartext=is_cleartext(self.link.issuer), certificate=certificate
+            )
         self._http: Final = http
         self.sleep: Final = sleep
 

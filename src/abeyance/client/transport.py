@@ -12,6 +12,7 @@ from typing import Final
 
 import httpx2
 
+from abeyance.client.certificate import ClientCertificate
 from abeyance.client.exchange import Received, Send, Unanswered
 
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)
@@ -22,13 +23,17 @@ HOLD_GRACE: Final = 5.0  # beyond what the server may take (EXT-WAIT-07)
 _FAULTS: Final = (httpx2.RequestError, httpx2.StreamError, httpx2.InvalidURL, ssl.SSLError, OSError)
 
 
-def make_client(*, cleartext: bool) -> httpx2.Client:
+def make_client(*, cleartext: bool, certificate: ClientCertificate | None = None) -> httpx2.Client:
     """A client of our own. What goes to loopback in clear text must not meet a proxy."""
-    return httpx2.Client(timeout=TIMEOUT, trust_env=not cleartext)
+    verify = True if certificate is None else certificate.context()
+    return httpx2.Client(timeout=TIMEOUT, trust_env=not cleartext, verify=verify)
 
 
-def make_async_client(*, cleartext: bool) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(timeout=TIMEOUT, trust_env=not cleartext)
+def make_async_client(
+    *, cleartext: bool, certificate: ClientCertificate | None = None
+) -> httpx2.AsyncClient:
+    verify = True if certificate is None else certificate.context()
+    return httpx2.AsyncClient(timeout=TIMEOUT, trust_env=not cleartext, verify=verify)
 
 
 def perform(http: httpx2.Client, step: Send) -> Received | Unanswered:

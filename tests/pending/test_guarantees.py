@@ -111,7 +111,7 @@ class Record:
 
     @property
     def key(self) -> ProvenKey | None:
-        return None if self.asked.binding.jkt is None else ProvenKey(self.asked.binding.jkt)
+        return None if self.asked.binding.bound is None else ProvenKey(self.asked.binding.bound)
 
     def must_answer(self, now: datetime) -> Why | None:
         """The end that a poll must tell now; `None` while there is none."""

@@ -97,7 +97,7 @@ def test_the_code_is_bound_to_the_key_of_the_first_request(bound: bool) -> None:
     asked = snapshot(bound=bound)
     request = opened(asked).held
     assert request.binding == asked.binding
-    assert request.binding.jkt == (KEY.jkt if bound else None)
+    assert request.binding.bound == (KEY.jkt if bound else None)
     assert request.client == asked.client
 
 

@@ -77,7 +77,7 @@ async def test_a_client_acting_for_itself_is_bound_to_itself_and_its_key(served:
     loaded = await served.house.store.find_loaded(await served.key_of(code))
     assert loaded is not None
     assert (loaded.snapshot.client, loaded.snapshot.subject) == ("c1", "client:c1")
-    assert loaded.snapshot.binding.jkt == served.keys["d1"].public.jkt
+    assert loaded.snapshot.binding.bound == served.keys["d1"].public.jkt
 
 
 @covers("SEC-DOS-20")

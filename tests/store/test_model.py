@@ -483,13 +483,13 @@ class CoreAndStore(RuleBasedStateMachine):
             held = owned(self.found[key], handle, SHOP)
             assert held is not None
             assert held.binding == opened.held.binding
-            proven = ProvenKey(JKT) if held.binding.jkt else None
+            proven = ProvenKey(JKT) if held.binding.bound else None
             poll = judge(held, proven, clock=FRESH, now=self.now, tick=0.0)
             model = self.model.requests[key].held
             assert poll == judge(model, proven, clock=FRESH, now=self.now, tick=0.0)
             if isinstance(poll.answer, Redeemable):
                 assert self.now < held.expires_at
-            if held.binding.jkt:
+            if held.binding.bound:
                 for other in (None, ProvenKey("o" * 43)):
                     judged = judge(held, other, clock=FRESH, now=self.now, tick=0.0)
                     assert judged.answer == Refused(Why.KEY)

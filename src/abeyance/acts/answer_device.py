@@ -223,7 +223,7 @@ async def is_last_word(house: House, confirmed: Confirmed, person: Person) -> bo
             grant_type=names.GRANT_DEVICE_CODE,
             subject=person.id,
             asked=device.asked,
-            bound=device.binding.jkt is not None,
+            bound=device.binding.bound is not None,
             at=house.clock.now(),
             person=person.id,
         )

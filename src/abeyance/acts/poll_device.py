@@ -146,7 +146,7 @@ def _judge(
 
 async def _bind(house: House, device: Device, key: ProvenKey | None) -> None:
     """The first proof binds the code (DEV-BIND-02); another poll may have been faster."""
-    if key is not None and device.binding.jkt is None:
+    if key is not None and device.binding.bound is None:
         await house.store.apply(Change(device.home, (BindDevice(key.bound),)))
 
 

@@ -105,7 +105,7 @@ async def _still_holds(house: House, loaded: Loaded) -> bool:
             grant_type=snapshot.grant_type,
             subject=snapshot.subject,
             asked=snapshot.asked,
-            bound=loaded.held.binding.jkt is not None,
+            bound=loaded.held.binding.bound is not None,
             at=house.clock.now(),
             person=snapshot.person,
             approved=loaded.family is not None and loaded.family.approved,

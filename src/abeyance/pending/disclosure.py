@@ -67,7 +67,7 @@ def disclose(
         "actors": [*_actors(snapshot.actor)],
         "target": _target(snapshot),
         "interactions": [_interaction(each) for each in interactions],
-        "key": snapshot.binding.jkt,
+        "key": snapshot.binding.bound,
         "items": _items(snapshot.asked, types, scopes),
         "lifetime": int(snapshot.asked.lifetime.total_seconds()),
         **({"refused_before": snapshot.refused_before} if snapshot.refused_before else {}),

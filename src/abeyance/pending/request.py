@@ -35,15 +35,15 @@ class Key:
 class Binding:
     """What the first request proved (`ProvenKey.bound`); `None`: nothing (DTR-BIND-01)."""
 
-    jkt: str | None
+    bound: str | None
 
     def continues(self, key: ProvenKey | None) -> bool:
         """Is this the same key, for every kind of client (DTR-INV-03, DTR-POLL-04)?"""
-        return self.jkt is None or (key is not None and key.proves(self.jkt))
+        return self.bound is None or (key is not None and key.proves(self.bound))
 
     def lacks_proof(self, key: ProvenKey | None) -> bool:
         """Is it the DPoP key that was not proven, or the certificate (reading 4)?"""
-        return self.jkt is not None and lacks_proof(key, self.jkt)
+        return self.bound is not None and lacks_proof(key, self.bound)
 
 
 @dataclass(frozen=True, slots=True)

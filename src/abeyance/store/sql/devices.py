@@ -126,7 +126,7 @@ async def open_device(db: Db, home: Home, step: OpenDevice) -> bool:
         "digest": device.handle.digest,
         "client": device.client,
         "document": render_json(document),
-        "jkt": device.binding.jkt,
+        "jkt": device.binding.bound,
         "address": device.address,
         "stage": device.stage,
         "opened_at": micros(device.opened_at),

@@ -77,7 +77,7 @@ def held_values(held: Held) -> dict[str, Any]:
         "version": held.version,
         "state": stage_of(held.state).value,
         "client": held.client,
-        "jkt": held.binding.jkt,
+        "jkt": held.binding.bound,
         "digest": held.handle.digest,
         "opened_at": micros(held.opened_at),
         "decide_by": micros(held.decide_by),
@@ -105,7 +105,8 @@ def parse_held(row: Row) -> Held:
 
 
 def render_binding(binding: Binding) -> JsonObject:
-    return {"jkt": binding.jkt}
+    # Stored under the name of its first kind, before a certificate could stand there too.
+    return {"jkt": binding.bound}
 
 
 def parse_binding(said: Any) -> Binding:

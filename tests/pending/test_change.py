@@ -29,6 +29,7 @@ from abeyance.pending.change import (
     Pulse,
     RecordInteraction,
     Recover,
+    Reseal,
     RevokeToken,
     Row,
     SealedCopy,
@@ -117,6 +118,7 @@ ROWS: list[Row] = [
         on_end=True,
         until=NOW + LIFE,
     ),
+    Reseal(n=1, seq=0, sealed=b"sealed"),
     StandingApproval(
         key=Key(HOME, 1),
         client=BATCH,

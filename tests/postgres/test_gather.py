@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from abeyance.store.ports import StoreAway
-from abeyance.store.postgres.gather import MOST_AT_ONCE, Gathered
+from abeyance.store.postgres.gather import ENOUGH, MOST_AT_ONCE, Gathered
 
 
 class Book:
@@ -41,15 +41,33 @@ async def test_whoever_asks_while_a_statement_is_under_way_is_answered_by_a_late
     book = Book(a=1)
     look_up = Gathered(book.ask, under_way=1)
     book.open.clear()
-    first = asyncio.create_task(look_up.find("a"))
+    first = look_up.find("a")
     await book.came.wait()
-    second = asyncio.create_task(look_up.find("a"))
-    third = asyncio.create_task(look_up.find("b"))
+    second = look_up.find("a")
+    third = look_up.find("b")
     await asyncio.sleep(0)
     book.entries["b"] = 7
     book.open.set()
     assert [await first, await second, await third] == [1, 1, 7]
     assert book.asked == [["a"], ["a", "b"]]
+
+
+async def test_a_few_wait_for_the_statement_under_way_and_many_get_one_beside_it() -> None:
+    book = Book()
+    look_up = Gathered(book.ask)
+    book.open.clear()
+    waiting = [look_up.find("first")]
+    await book.came.wait()
+    waiting += [look_up.find(str(number)) for number in range(ENOUGH - 1)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(book.asked) == 1
+    book.came.clear()
+    waiting.append(look_up.find("one more"))
+    await book.came.wait()
+    assert [len(asked) for asked in book.asked] == [1, ENOUGH]
+    book.open.set()
+    assert await asyncio.gather(*waiting) == [None] * (ENOUGH + 1)
 
 
 async def test_a_fault_reaches_everybody_who_waited_and_nobody_else() -> None:
@@ -68,8 +86,7 @@ async def test_a_fault_reaches_everybody_who_waited_and_nobody_else() -> None:
 async def test_whoever_goes_away_takes_nothing_from_the_others() -> None:
     book = Book(a=1)
     look_up = Gathered(book.ask)
-    gone, stays = (asyncio.create_task(look_up.find("a")) for _ in range(2))
-    await asyncio.sleep(0)
+    gone, stays = look_up.find("a"), look_up.find("a")
     gone.cancel()
     assert await stays == 1
     with pytest.raises(asyncio.CancelledError):

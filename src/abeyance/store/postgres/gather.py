@@ -1,8 +1,9 @@
 """Look-ups that wait leave together: one statement for all that ask within a turn of the loop.
 
 Half the price of a poll would otherwise be its own round trip. Nobody waits for a timer: the
-first who asks sends what the same turn of the loop brings, and while statements are under way
-the next ones gather. Whoever asks is answered by a statement that is sent after that, so it
+first who asks sends what the same turn of the loop brings, and while a statement is under way
+the next ones gather; only many who wait get one beside it. Half as many keys in a statement cost
+a poll a fifth more. Whoever asks is answered by a statement that is sent after that, so it
 sees the latest commit.
 """
 
@@ -17,6 +18,7 @@ V = TypeVar("V")
 
 MOST_AT_ONCE: Final = 256  # keys of one statement
 UNDER_WAY: Final = 2  # statements
+ENOUGH: Final = 64  # keys that wait, for a statement beside another
 MOST_WAITING: Final = 20_000
 
 
@@ -35,8 +37,11 @@ class Gathered(Generic[K, V]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._called = False
 
-    async def find(self, key: K) -> V | None:
-        """What `ask` says of this key from now on. Raises what it raises."""
+    def find(self, key: K) -> "asyncio.Future[V | None]":
+        """What `ask` says of this key from now on. Raises what it raises, or `StoreAway`.
+
+        A future and no coroutine: each that a poll goes through on its way back costs.
+        """
         loop = asyncio.get_running_loop()
         waits: asyncio.Future[V | None] = loop.create_future()
         others = self._waiting.get(key)
@@ -49,7 +54,7 @@ class Gathered(Generic[K, V]):
         if not self._called:
             self._called = True
             loop.call_soon(self._send)
-        return await waits
+        return waits
 
     async def close(self) -> None:
         """Wait for what is under way."""
@@ -57,13 +62,25 @@ class Gathered(Generic[K, V]):
 
     def _send(self) -> None:
         self._called = False
-        while self._waiting and len(self._tasks) < self._under_way:
-            batch = dict(list(self._waiting.items())[:MOST_AT_ONCE])
-            for key in batch:
-                del self._waiting[key]
+        while self._waiting and self._may_send():
+            batch = self._take()
             task = asyncio.get_running_loop().create_task(self._answer(batch))
             self._tasks.add(task)
             task.add_done_callback(self._landed)
+
+    def _take(self) -> Mapping[K, list["asyncio.Future[V | None]"]]:
+        batch = self._waiting
+        if len(batch) <= MOST_AT_ONCE:
+            self._waiting = {}
+            return batch
+        items = list(batch.items())
+        self._waiting = dict(items[MOST_AT_ONCE:])
+        return dict(items[:MOST_AT_ONCE])
+
+    def _may_send(self) -> bool:
+        if not self._tasks:
+            return True
+        return len(self._tasks) < self._under_way and len(self._waiting) >= ENOUGH
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

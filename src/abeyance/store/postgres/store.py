@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from abeyance.parties.client import Client, ClientId
-from abeyance.pending.handles import HandleHash, Home
+from abeyance.pending.handles import HOME_BYTES, HandleHash, Home
 from abeyance.pending.request import Held, Key
 from abeyance.proofs.replay import ReplayMark
 from abeyance.store.ports import StoreAway, StoreTooNew
@@ -51,7 +51,8 @@ class PostgresStore(SqlStore):
         self._address = parse_address(url)
         self._bounds = bounds
         self._engine = Engine(self._address, bounds)
-        self._lookups: Gathered[HandleHash, Held] = Gathered(self._find_held)
+        # By home and digest in one, since bytes remember their hash.
+        self._lookups: Gathered[bytes, Held] = Gathered(self._find_held)
         self._clients: Gathered[ClientId, Client] = Gathered(self._find_clients)
         self._known = Known(lease)
         self._used = Used(self._engine)
@@ -134,15 +135,15 @@ class PostgresStore(SqlStore):
         return await self._used.use(mark, now=now)
 
     async def find_held(self, handle: HandleHash) -> Held | None:
-        return await self._lookups.find(handle)
+        return await self._lookups.find(handle.home + handle.digest)
 
     async def find_client(self, client: ClientId) -> Client | None:
         return self._known.get(client) or await self._known.load(client, self._clients.find)
 
-    async def _find_held(self, handles: Sequence[HandleHash]) -> Mapping[HandleHash, Held]:
-        homes = [handle.home for handle in handles]
+    async def _find_held(self, handles: Sequence[bytes]) -> Mapping[bytes, Held]:
+        homes = [handle[:HOME_BYTES] for handle in handles]
         found = map(rows.parse_held, await self._engine.look_up(FIND_HELD, homes))
-        return {held.handle: held for held in found}
+        return {held.handle.home + held.handle.digest: held for held in found}
 
     async def _find_clients(self, clients: Sequence[ClientId]) -> Mapping[ClientId, Client]:
         found = await self._engine.look_up(FIND_CLIENTS, list(clients))

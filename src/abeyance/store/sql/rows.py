@@ -6,6 +6,7 @@ says never depends on how a dataclass happens to be laid out today.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, assert_never
 
 import msgspec
@@ -34,6 +35,7 @@ from abeyance.wire.strict_json import Json, JsonObject
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_UNBOUND: Final = Binding(None)
 
 # --- instants and JSON
 
@@ -45,6 +47,12 @@ def micros(at: datetime) -> int:
 
 def instant(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
+
+
+@lru_cache(maxsize=256)
+def _duration(micros: int) -> timedelta:
+    """Of intervals there are few."""
+    return timedelta(microseconds=micros)
 
 
 def render_json(value: Json) -> str:
@@ -95,12 +103,12 @@ def parse_held(row: Row) -> Held:
         version,
         parse_state(state, detail),
         ClientId(client),
-        Binding(jkt),
+        _UNBOUND if jkt is None else Binding(jkt),
         HandleHash(home, digest),
         instant(opened),
         instant(decide),
         instant(expires),
-        timedelta(microseconds=interval),
+        _duration(interval),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from bench import machine, report
 from bench.load import LoadFailed
-from bench.plan import FULL, QUICK
+from bench.plan import ALL, FULL, QUICK
 from bench.run import run
 from tools.system import ensure
 
@@ -25,7 +25,12 @@ def main() -> int:
     parser.add_argument(
         "--results", type=Path, default=_RESULTS, help="where the figures go (JSON)"
     )
+    parser.add_argument(
+        "names", nargs="*", metavar="CASE", help=f"only these: {', '.join(ALL)} (default: all)"
+    )
     told = parser.parse_args()
+    if unknown := set(told.names) - set(ALL):
+        parser.error(f"there is no case {', '.join(sorted(unknown))}")
     wrk = ensure("wrk")
     if wrk is None:
         return 1
@@ -34,7 +39,13 @@ def main() -> int:
     busy, began = machine.load_average(), time.monotonic()
     plan = QUICK if told.quick else FULL
     try:
-        results = run(plan, cores, wrk, lambda text: print(text, file=sys.stderr, flush=True))
+        results = run(
+            plan,
+            cores,
+            wrk,
+            lambda text: print(text, file=sys.stderr, flush=True),
+            lambda name: not told.names or name in told.names,
+        )
     except LoadFailed as failed:
         print(f"Nothing was measured: {failed}", file=sys.stderr)
         return 1

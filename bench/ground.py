@@ -1,18 +1,27 @@
 """What every case stands on: the servers that it opens, and what one round of it tells."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench.database import Watch
 from bench.load import Load, Told
 from bench.machine import Cores, stolen_seconds
 from bench.plan import Plan
 from bench.population import CalledBack, Caller, write_configuration
+from bench.postgres import Postgres
 from bench.process import Process
 from bench.talking import Answer
+
+
+class Counting(Protocol):
+    """Whoever says what it has counted so far."""
+
+    def counters(self) -> Mapping[str, float]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +46,38 @@ class Run:
         """What the server's process computed for one, whoever else used its core."""
         return self.counted["cpu_seconds"] / self.told.requests * self.each * 1e6
 
+    @property
+    def database_us(self) -> float:
+        """What a database of its own computed for one; 0 where there is none."""
+        used = self.counted.get("database_cpu_seconds", 0.0)
+        return used / self.told.requests * self.each * 1e6
 
-def drive(server: Process, load: Callable[[], Told], *, each: int = 1) -> Run:
+
+def drive(server: Counting, load: Callable[[], Told], *, each: int = 1) -> Run:
     """Let the load loose on a server."""
     before, stolen = server.counters(), stolen_seconds()
     told = load()
     after, stolen = server.counters(), stolen_seconds() - stolen
-    counted = {name: after[name] - before[name] for name in after}
+    counted = {name: after[name] - before.get(name, 0.0) for name in after}
     return Run(told, counted, stolen / told.seconds, each)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Servers over one database, which count together; `database_cpu`: its own seconds."""
+
+    servers: Sequence[Process]
+    database_cpu: Callable[[], float] = float
+
+    @property
+    def ports(self) -> Sequence[int]:
+        return [each.port for each in self.servers]
+
+    def counters(self) -> Mapping[str, float]:
+        told = Counter[str]()
+        for each in self.servers:
+            told.update(each.counters())
+        return {**told, "database_cpu_seconds": self.database_cpu()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +110,7 @@ class Ground:
     load: Load
     folder: Path
     stack: ExitStack
+    postgres: Postgres | None = None
 
     def open_server(
         self,
@@ -89,9 +123,30 @@ class Ground:
         folder = self.folder / name
         folder.mkdir()
         configuration = write_configuration(folder, callers, called_back)
-        return self.stack.enter_context(
-            Process.shipped(self.cores.server, configuration, decisions=decisions)
-        )
+        return self._start(configuration, self.cores.server, decisions=decisions)
+
+    def open_fleet(
+        self, name: str, callers: Sequence[Caller], processes: int, *, decisions: bool = False
+    ) -> Fleet:
+        """So many servers over one new database of PostgreSQL, called as the case is."""
+        assert self.postgres is not None
+        folder = self.folder / name
+        folder.mkdir()
+        configuration = write_configuration(folder, callers, url=self.postgres.make(name))
+        cores = (self.cores.server, self.cores.second)
+        servers = [
+            self._start(configuration, cores[number % 2], decisions=decisions)
+            for number in range(processes)
+        ]
+        return Fleet(servers, self.postgres.cpu_seconds)
+
+    def open_again(self, name: str) -> Process:
+        """Another server where one was that has been killed."""
+        configuration = self.folder / name / "abeyance.toml"
+        return self._start(configuration, self.cores.server, decisions=False)
+
+    def _start(self, configuration: Path, core: int | None, *, decisions: bool) -> Process:
+        return self.stack.enter_context(Process.shipped(core, configuration, decisions=decisions))
 
     def open_bare(self, answers: Sequence[Answer]) -> Process:
         return self.stack.enter_context(Process.bare(self.cores.server, answers))

@@ -44,18 +44,29 @@ class HeldPolls:
     decisions: int
 
 
-def measure(server: Process, callers: Sequence[Caller], many: int, decisions: int) -> HeldPolls:
+def measure(
+    server: Process,
+    callers: Sequence[Caller],
+    many: int,
+    decisions: int,
+    decider: Process | None = None,
+) -> HeldPolls:
     """Hold so many polls at once, decide so many of them, let the others go.
 
+    `decider`: the server that hears the decisions, if it is another one on the same database.
     Raises `LoadFailed` if they are not all held, or not answered with a token.
     """
     owners = [callers[number % len(callers)] for number in range(many)]
     codes = open_requests(server.port, map(messages.first_request, owners), _FILLING)
-    return asyncio.run(_measure(server, owners, codes, decisions))
+    return asyncio.run(_measure(server, owners, codes, decisions, decider or server))
 
 
 async def _measure(
-    server: Process, owners: Sequence[Caller], codes: Sequence[str], decisions: int
+    server: Process,
+    owners: Sequence[Caller],
+    codes: Sequence[str],
+    decisions: int,
+    decider: Process,
 ) -> HeldPolls:
     many, before = len(codes), server.resident_bytes()
     connections: list[Connection] = []
@@ -76,7 +87,7 @@ async def _measure(
             await asyncio.sleep(0.01)
         took = time.perf_counter() - began
         held = server.resident_bytes()
-        times = await _decide(server.port, polls[:decisions], codes)
+        times = await _decide(decider.port, polls[:decisions], codes)
         for poll in polls:
             poll.cancel()
     for connection in connections:

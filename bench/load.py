@@ -1,6 +1,8 @@
 """The load: wrk, driven by a script, and what it tells."""
 
 import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,6 +10,7 @@ from typing import Final
 import msgspec
 
 _HERE: Final = Path(__file__).parent
+_PATIENCE: Final = 20  # seconds for an answer, on a machine that has more to do
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -54,6 +57,14 @@ class Load:
             raise LoadFailed(f"{told.odd} of {told.requests} answers lacked {expected!r}")
         return told
 
+    def on_each(self, ports: Sequence[int], drive: Callable[["Load", int, int], Told]) -> Told:
+        """Drive several servers at once, `drive(load, number, port)` each, with a share of the
+        connections.
+        """
+        share = Load(self.wrk, self.connections // len(ports))
+        with ThreadPoolExecutor(len(ports)) as pool:
+            return _together(list(pool.map(lambda at: drive(share, *at), list(enumerate(ports)))))
+
     def cycle(self, port: int, messages: Path, seconds: int) -> Told:
         """Drive whole cycles, one connection a thread."""
         told = self._run(port, self.connections, "cycle.lua", seconds, [str(messages)])
@@ -70,6 +81,7 @@ class Load:
                 f"-t{threads}",
                 f"-c{self.connections}",
                 f"-d{seconds}s",
+                f"--timeout={_PATIENCE}s",
                 "-s",
                 str(_HERE / script),
                 f"http://127.0.0.1:{port}/token",
@@ -87,3 +99,18 @@ class Load:
         if told.broken or not told.requests:
             raise LoadFailed(f"wrk met {told.broken} broken connections: {told}")
         return told
+
+
+def _together(told: Sequence[Told]) -> Told:
+    """What several runs at once come to; the slower percentile counts."""
+    return Told(
+        requests=sum(each.requests for each in told),
+        seconds=max(each.seconds for each in told),
+        bytes=sum(each.bytes for each in told),
+        refused=sum(each.refused for each in told),
+        broken=sum(each.broken for each in told),
+        odd=sum(each.odd for each in told),
+        exhausted=max(each.exhausted for each in told),
+        p50_ms=max(each.p50_ms for each in told),
+        p99_ms=max(each.p99_ms for each in told),
+    )

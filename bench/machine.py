@@ -9,10 +9,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """One core for the server that is measured, another for the load; `None`: not pinned."""
+    """One core for the server that is measured, another for the load; `None`: not pinned.
+
+    `second`: for a second process beside the server; of two cores, the load's.
+    """
 
     server: int | None
     load: int | None
+    second: int | None = None
 
 
 def choose_cores() -> Cores:
@@ -20,7 +24,7 @@ def choose_cores() -> Cores:
     if sys.platform != "linux":
         return Cores(None, None)
     usable = sorted(os.sched_getaffinity(0))
-    return Cores(usable[-1], usable[0]) if len(usable) > 1 else Cores(None, None)
+    return Cores(usable[-1], usable[0], usable[-2]) if len(usable) > 1 else Cores(None, None)
 
 
 def pin(core: int | None) -> None:

@@ -13,7 +13,7 @@ from bench.load import LoadFailed
 from bench.population import Caller, make_callers
 from bench.talking import open_requests, record
 
-_PENDING: Final = '"error":"authorization_pending"'
+PENDING: Final = '"error":"authorization_pending"'
 _POLLS_PENDING: Final = "abeyance_polls_total:pending"
 _POLLS_SLOWED: Final = "abeyance_polls_total:slowed"
 _FILLING: Final = 64  # connections
@@ -33,6 +33,17 @@ class Written:
         self.polls += polls
         self.runs_with_a_commit += before.version != after.version
         self.log_bytes += after.log_bytes - before.log_bytes
+
+
+def check_pending(name: str, run: Run, connections: int) -> None:
+    """Let the servers say how many answers were "pending": all of them."""
+    pending, slowed = run.counted[_POLLS_PENDING], run.counted[_POLLS_SLOWED]
+    # At the end of its time wrk leaves requests that the server still answers.
+    if slowed or not 0 <= pending - run.told.requests <= 2 * connections:
+        raise LoadFailed(
+            f"{name}: {run.told.requests} answers, of which {pending:.0f} were pending"
+            f" and {slowed:.0f} told to slow down"
+        )
 
 
 class PollCase(Case):
@@ -56,11 +67,11 @@ class PollCase(Case):
         self.fill(ground.plan.few)
         caller = self._callers[0]
         answer = record(self.server.port, messages.poll(caller, self.codes[0], dpop=self._dpop))
-        if _PENDING.encode() not in answer.body:
+        if PENDING.encode() not in answer.body:
             raise LoadFailed(f"{self.name} is answered {answer.body!r}")
         self._bare = ground.open_bare([answer])
         # Every answer of this run is looked at; the rounds trust the server's counters.
-        self.poll(1, expected=_PENDING)
+        self.poll(1, expected=PENDING)
 
     def fill(self, waiting: int) -> None:
         """Open requests until so many wait, spread evenly over the clients."""
@@ -99,20 +110,10 @@ class PollCase(Case):
                 self.server.port, self._file, seconds, once=self._signed, expected=expected
             ),
         )
-        self._check(run)
+        check_pending(self.name, run, self._ground.plan.connections)
         self._rate = max(self._rate, run.rate)
         self.written.add(run.told.requests, mark, self.watch.mark())
         return run
-
-    def _check(self, run: Run) -> None:
-        """Let the server say how many answers were "pending": all of them."""
-        pending, slowed = run.counted[_POLLS_PENDING], run.counted[_POLLS_SLOWED]
-        # At the end of its time wrk leaves requests that the server still answers.
-        if slowed or not 0 <= pending - run.told.requests <= 2 * self._ground.plan.connections:
-            raise LoadFailed(
-                f"{self.name}: {run.told.requests} answers, of which {pending:.0f} were pending"
-                f" and {slowed:.0f} told to slow down"
-            )
 
     def _polls(self) -> Iterator[bytes]:
         for number, code in enumerate(self.codes):

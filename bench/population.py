@@ -54,6 +54,11 @@ interval = "1s"
 lifetime = "24h"
 """
 
+_STORE: Final = """
+[store]
+url = "{url}"
+"""
+
 _OUTBOUND: Final = """
 [outbound]
 development_targets = ["127.0.0.1:{port}"]
@@ -106,9 +111,14 @@ class CalledBack:
 
 
 def write_configuration(
-    folder: Path, callers: Sequence[Caller], called_back: CalledBack | None = None
+    folder: Path,
+    callers: Sequence[Caller],
+    called_back: CalledBack | None = None,
+    url: str | None = None,
 ) -> Path:
-    """Write the configuration of a server that keeps its data in `folder`."""
+    """Write the configuration of a server that keeps its data in `folder`, or in the database
+    at `url`.
+    """
     text = _CONFIGURATION.format(
         issuer=ISSUER, data=folder / "data", resource=RESOURCE, reviewer=REVIEWER
     )
@@ -116,6 +126,8 @@ def write_configuration(
     if called_back is not None:
         text += _OUTBOUND.format(port=called_back.port, ca_file=called_back.ca_file)
         endpoint = f'deferred_client_notification_endpoint = "{called_back.url}"\n'
+    if url is not None:
+        text += _STORE.format(url=url)
     for caller in callers:
         text += _CLIENT.format(
             id=caller.id,

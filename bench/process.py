@@ -52,6 +52,11 @@ class Process:
         counted: Mapping[str, float] = self._read()
         return counted
 
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._process.kill()
+        self._process.wait()
+
     def resident_bytes(self) -> int:
         return resident_bytes(self._process.pid)
 

@@ -1,6 +1,7 @@
 """The table, the verdicts, and the file."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
 from abeyance.wire.strict_json import JsonObject
@@ -9,6 +10,7 @@ from bench.callbacks import Callbacks
 from bench.ground import Pair
 from bench.held import HeldPolls
 from bench.plan import POLL_BASIC_1K, POLL_DPOP_1K
+from bench.recovery import Recovery
 from bench.run import Line, Results
 from bench.weighing import WaitingRequest
 
@@ -21,6 +23,7 @@ _COLUMNS = (
     "p50 ms",
     "p99 ms",
     "CPU us",
+    "database us",
     "bare/s",
     "bare CPU us",
     "stolen",
@@ -29,7 +32,7 @@ _MOST_STOLEN = 0.02  # of a round, before it is worth a word
 
 
 def render_table(results: Results) -> str:
-    rows = [_COLUMNS, *map(_row, results.lines.values())]
+    rows = [_COLUMNS, *map(_row, results.lines.values())] if results.lines else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -38,17 +41,27 @@ def render_table(results: Results) -> str:
         ).rstrip()
         for row in rows
     ]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            _weight(results.waiting_request),
-            _times(results),
-            _held(results.held_polls),
-            _called_back(results.callbacks),
-            _signature(results),
-        ]
-    )
+    return "\n".join([*lines, "", *_beside(results)])
+
+
+def _beside(results: Results) -> Iterator[str]:
+    """What was counted or timed otherwise."""
+    if results.waiting_request is not None:
+        yield _weight(results.waiting_request)
+    if results.answer_us:
+        yield _times(results)
+    if results.held_polls is not None:
+        yield _held(results.held_polls)
+    for name, polls in results.held_pg.items():
+        yield f"on PostgreSQL, decided {name}: {_held(polls)}"
+    if results.callbacks is not None:
+        yield _called_back(results.callbacks)
+    if results.recovery is not None:
+        yield _recovered(results.recovery)
+    if results.look_ups:
+        yield _looked_up(results.look_ups)
+    if {POLL_DPOP_1K, POLL_BASIC_1K} <= results.lines.keys():
+        yield _signature(results)
 
 
 def _row(line: Line) -> tuple[str, ...]:
@@ -62,6 +75,7 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{line.of(lambda pair: pair.ours.told.p50_ms):.2f}",
         f"{line.of(lambda pair: pair.ours.told.p99_ms):.2f}",
         f"{line.of(lambda pair: pair.ours.cpu_us):.1f}",
+        f"{line.of(lambda pair: pair.ours.database_us):.1f}",
         f"{line.of(lambda pair: pair.bare.rate):,.0f}",
         f"{line.of(lambda pair: pair.bare.cpu_us):.1f}",
         f"{line.of(lambda pair: pair.stolen):.0%}",
@@ -96,6 +110,20 @@ def _called_back(sent: Callbacks) -> str:
     )
 
 
+def _recovered(found: Recovery) -> str:
+    took = f"beside {found.waiting:,} waiting requests, from the new start to the first good answer"
+    parts = [f"SQLite {found.server_on_sqlite:.2f} s"]
+    if found.server_on_postgres is not None and found.postgres is not None:
+        parts.append(f"PostgreSQL {found.server_on_postgres:.2f} s")
+        parts.append(f"the database itself {found.postgres:.2f} s")
+    return f"after kill -9, {took}: {', '.join(parts)}"
+
+
+def _looked_up(rates: Mapping[str, float]) -> str:
+    told = ", ".join(f"{rate:,.0f} a second by {at_once}" for at_once, rate in rates.items())
+    return f"pgbench alone looks requests up: {told}"
+
+
 def _signature(results: Results) -> str:
     """What a proof costs beside the signature check that nobody can spare."""
     dpop, basic = (
@@ -110,7 +138,8 @@ def _signature(results: Results) -> str:
 
 def render_caution(results: Results) -> str | None:
     """What to know before the figures are believed."""
-    stolen = max(line.of(lambda pair: pair.stolen) for line in results.lines.values())
+    lines = results.lines.values()
+    stolen = max((line.of(lambda pair: pair.stolen) for line in lines), default=0.0)
     if stolen <= _MOST_STOLEN:
         return None
     return (
@@ -130,9 +159,12 @@ def render_results(results: Results, about: JsonObject) -> str:
     """The file: `cases` and `waiting_request` as everybody reads them, and what is beside."""
     document = {
         "cases": [_case(line) for line in results.lines.values()],
-        "waiting_request": asdict(results.waiting_request),
-        "held_polls": asdict(results.held_polls),
-        "callbacks": asdict(results.callbacks),
+        "waiting_request": _plain(results.waiting_request),
+        "held_polls": _plain(results.held_polls),
+        "held_pg": {name: asdict(each) for name, each in results.held_pg.items()},
+        "callbacks": _plain(results.callbacks),
+        "recovery": _plain(results.recovery),
+        "pgbench_look_ups": dict(results.look_ups),
         "signature_us": results.signature_us,
         "rounds": {line.name: list(map(_round, line.rounds)) for line in results.lines.values()},
         "pending_polls_wrote": {name: asdict(each) for name, each in results.written.items()},
@@ -141,6 +173,12 @@ def render_results(results: Results, about: JsonObject) -> str:
         "about": about,
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def _plain(
+    found: WaitingRequest | HeldPolls | Callbacks | Recovery | None,
+) -> JsonObject | None:
+    return None if found is None else asdict(found)
 
 
 def _case(line: Line) -> JsonObject:
@@ -158,6 +196,7 @@ def _round(pair: Pair) -> JsonObject:
         "ratio": round(pair.ratio, 4),
         "cpu_ratio": round(pair.cpu_ratio, 4),
         "cpu_us": round(pair.ours.cpu_us, 2),
+        "database_us": round(pair.ours.database_us, 2),
         "bare_per_second": round(pair.bare.rate, 1),
         "bare_cpu_us": round(pair.bare.cpu_us, 2),
         "stolen": round(pair.stolen, 3),

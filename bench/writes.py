@@ -7,8 +7,8 @@ from typing import Final
 from abeyance.wire import names
 from bench import answer_times, messages
 from bench import plan as plans
-from bench.ground import Case, Ground, Pair, drive
-from bench.load import LoadFailed
+from bench.ground import Case, Fleet, Ground, Pair, Run, drive
+from bench.load import Load, LoadFailed, Told
 from bench.population import Caller, make_callers
 from bench.talking import Answer, record
 
@@ -59,9 +59,10 @@ class FirstRequestCase(Case):
 class FullCycleCase(Case):
     """First request, pending poll, decision, token: four requests, counted as one."""
 
-    name = plans.FULL_CYCLE
-
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, name: str = plans.FULL_CYCLE, on_postgres: int = 0) -> None:
+        """`on_postgres`: with so many processes there; else one, over SQLite."""
+        self.name = name
+        self._processes = on_postgres
         self._ground = ground
         self._callers = make_callers(names.CLIENT_SECRET_BASIC, ground.plan.clients)
         self._file = ground.folder / f"{self.name}.messages"
@@ -69,7 +70,12 @@ class FullCycleCase(Case):
 
     def prepare(self) -> None:
         ground = self._ground
-        self._server = ground.open_server(self.name, self._callers, decisions=True)
+        if self._processes:
+            self._fleet = ground.open_fleet(
+                self.name, self._callers, self._processes, decisions=True
+            )
+        else:
+            self._fleet = Fleet([ground.open_server(self.name, self._callers, decisions=True)])
         messages.write_messages(
             self._file,
             itertools.chain.from_iterable(
@@ -85,7 +91,7 @@ class FullCycleCase(Case):
         asked, answers = self._once(self._callers[0])
         self._bare = ground.open_bare(answers)
         messages.write_messages(self._bare_file, asked)
-        ground.load.cycle(self._server.port, self._file, 1)
+        self._cycle(1)
 
     def measure(self) -> Pair:
         load, plan = self._ground.load, self._ground.plan
@@ -94,14 +100,17 @@ class FullCycleCase(Case):
             lambda: load.turn(self._bare.port, self._bare_file, plan.bare_seconds),
             each=4,
         )
-        ours = drive(
-            self._server, lambda: load.cycle(self._server.port, self._file, plan.case_seconds)
-        )
-        return Pair(bare, ours)
+        return Pair(bare, self._cycle(plan.case_seconds))
+
+    def _cycle(self, seconds: int) -> Run:
+        def cycle(load: Load, _number: int, port: int) -> Told:
+            return load.cycle(port, self._file, seconds)
+
+        return drive(self._fleet, lambda: self._ground.load.on_each(self._fleet.ports, cycle))
 
     def _once(self, caller: Caller) -> tuple[list[bytes], list[Answer]]:
         """Go through one cycle; return what was sent and what came."""
-        port = self._server.port
+        port = self._fleet.ports[0]
         asked = [messages.first_request(caller)]
         answers = [record(port, asked[0])]
         found = answers[0].body.partition(b'"deferral_code":"')[2].partition(b'"')[0]

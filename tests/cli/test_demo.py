@@ -19,6 +19,7 @@ from abeyance.cli.demo.stage import open_stage
 from abeyance.cli.demo.stories import transfer
 from abeyance.cli.demo.telling import HASTE, Told
 from abeyance.cli.demo.you import You
+from abeyance.cli.token import draw_qr
 from tests.covers import covers
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,18 @@ STORIES: Final = (
         "[uma] wants to: Read the statements of your accounts",
         "decided: the token",
         "[assistant] granted  statements:read",
+    ),
+    (
+        "Story 5. A television",
+        "a code for the device, and one for its person",
+        "[tv] shows: open http://127.0.0.1:",
+        "[uma] reads: ",
+        "and agrees",
+        "device_code=",
+        "a token, bound to the client's key",
+        "[tv] shows: this is the account of uma now. Not yours? Choose Leave.",
+        "revoked (RFC 7009 2.2)",
+        "[tv] has left",
         "The end",
     ),
 )
@@ -94,7 +107,16 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-@covers("SEC-OPS-06", "T-020", "T-236", "DTR-INV-02", "EXT-IDJAG-01")
+@covers(
+    "SEC-OPS-06",
+    "T-020",
+    "T-236",
+    "DTR-INV-02",
+    "EXT-IDJAG-01",
+    "DEV-SEC-01",
+    "DEV-QR-03",
+    "DEV-QR-01",
+)
 def test_the_stories_go_as_told_by_both_ends(unpacked: Path, tmp_path: Path) -> None:
     told = subprocess.run(  # our own command
         [sys.executable, "-m", "abeyance", "demo"],
@@ -114,6 +136,11 @@ def test_the_stories_go_as_told_by_both_ends(unpacked: Path, tmp_path: Path) -> 
         for part in story:
             position = told.stdout.find(part, position)
             assert position >= 0, part
+    # The television draws its code itself: this address, and nothing else.
+    [address] = re.findall(r'"(http://[^"]*/device\?user_code=[^"]*)"', told.stdout)
+    drawn = draw_qr(address)
+    assert drawn is not None
+    assert "\n".join(f"    {line}" for line in drawn.splitlines()) in told.stdout
     for secret in (
         "code=",
         "code_verifier=",
@@ -121,6 +148,7 @@ def test_the_stories_go_as_told_by_both_ends(unpacked: Path, tmp_path: Path) -> 
         "interaction_uri=",
         "token=",
         "assertion=",
+        "device_code=",
     ):
         for line in told.stdout.splitlines():
             assert not line.strip().startswith(secret) or line.endswith("(masked)"), line

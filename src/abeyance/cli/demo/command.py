@@ -8,7 +8,7 @@ from pathlib import Path
 from abeyance.cli.demo import customer, reviewer
 from abeyance.cli.demo.narrator import Narrator
 from abeyance.cli.demo.stage import Stage, open_stage
-from abeyance.cli.demo.stories import agent, crossing, identity, transfer
+from abeyance.cli.demo.stories import agent, crossing, identity, television, transfer
 from abeyance.cli.demo.telling import HASTE, Told
 from abeyance.cli.demo.you import You
 
@@ -16,8 +16,8 @@ _YES = ("1", "true", "yes")
 
 
 def demo(*, auto: bool = False) -> int:
-    """Tell four stories: a held transfer, an identity check, an agent that needs a yes, another
-    that crosses from one company to another.
+    """Tell five stories: a held transfer, an identity check, an agent that needs a yes, another
+    that crosses from one company to another, and a television that cannot type.
 
     Starts a server on loopback with a database in a temporary folder, which goes
     when the stories end. You are the customer and the reviewer, in your browser;
@@ -56,11 +56,11 @@ def _tell(told: Told) -> bool:
     narrator, stage = told.narrator, told.stage
     narrator.title("The authorization server that can answer 'not yet'")
     narrator.say(
-        f"Four stories, each with both ends: what the client hears at {stage.issuer}, and what "
+        f"Five stories, each with both ends: what the client hears at {stage.issuer}, and what "
         "people see in their browsers. The server is the real one, with a SQLite file in a "
         "temporary folder."
     )
-    for story in (transfer, identity, agent, crossing):
+    for story in (transfer, identity, agent, crossing, television):
         story.tell(told)
     narrator.title("The end")
     if told.surprises:
@@ -70,7 +70,7 @@ def _tell(told: Told) -> bool:
     narrator.say(
         "A transfer held and released; an identity checked, with two steps in between; an agent "
         "answered at once, approved over a kill, narrowed, denied, and withdrawn; another one let "
-        "in next door by the person it works for. All went as told. Next: "
-        "abeyance serve --config examples/abeyance.toml"
+        "in next door by the person it works for; a television that says whose account it has. "
+        "All went as told. Next: abeyance serve --config examples/abeyance.toml"
     )
     return True

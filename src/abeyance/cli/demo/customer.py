@@ -2,7 +2,7 @@
 
 import threading
 from typing import Final, Protocol
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
@@ -22,6 +22,10 @@ class Customer(Protocol):
 
     def do_step(self, uri: str) -> None:
         """Go to the interaction URI and do what stands there."""
+        ...
+
+    def connect(self, uri: str, code: str) -> None:
+        """Go where a device sends people, compare or type its code, and agree."""
         ...
 
 
@@ -57,6 +61,14 @@ class Script:
         else:
             texts = dict.fromkeys(form.texts, _STATEMENT)
             url, page = self._post(url, form, **texts, **form.boxes)
+        self._narrator.by("uma", f"is told: {page.title}")
+
+    def connect(self, uri: str, code: str) -> None:
+        url, page = self._enter(uri)
+        self._narrator.by("uma", f"reads: {page.title}")
+        url, page = self._post(url, _only(page, "/device"), user_code=code)
+        self._narrator.by("uma", f"reads: {page.title}, and agrees")
+        _, page = self._post(url, _only(page, urlsplit(url).path), decision="agree")
         self._narrator.by("uma", f"is told: {page.title}")
 
     def _agree(self, url: str) -> None:

@@ -13,12 +13,12 @@ _LONGEST: Final = 170  # of a parameter
 _SHOWN: Final = (
     "grant_type", "code", "code_verifier", "completion_mode", "authorization_details", "token",
     "deferral_code", "refresh_token", "subject_token", "subject_token_type", "requested_token_type",
-    "audience", "assertion", "scope",
+    "audience", "assertion", "device_code", "scope",
 )  # fmt: skip
 _MASKED: Final = frozenset(
     {
         "deferral_code", "access_token", "refresh_token", "token", "client_secret", "code",
-        "code_verifier", "subject_token", "assertion",
+        "code_verifier", "subject_token", "assertion", "device_code", "id_token",
     }
 )  # fmt: skip
 # What each answer is in the draft ("DTR"; section numbers of the editors' copy) or its RFCs.
@@ -32,8 +32,11 @@ _SECTIONS: Final = {
     "expired_token": "too late (DTR 6.6)",
     "token": "a token, bound to the client's key (RFC 6749 5.1, RFC 9449 5)",
     "vouched": "a word for one other server (RFC 8693 2.2.1, ID-JAG)",
+    "codes": "a code for the device, and one for its person (RFC 8628 3.2)",
+    "unanswered": "its person has not answered yet (RFC 8628 3.5)",
     "collected": "decided: the token, once, bound to the client's key (DTR 6.5.2)",
-    "revoked": "withdrawn (DTR 8.2)",
+    "withdrawn": "withdrawn (DTR 8.2)",
+    "revoked": "revoked (RFC 7009 2.2)",
 }
 
 
@@ -73,7 +76,7 @@ class Narrator:
     def exchange(self, response: httpx2.Response) -> None:
         """Print one request of a client and its answer; a repeated poll is one line."""
         request = response.request
-        if urlsplit(str(request.url)).path not in ("/token", "/revoke"):
+        if urlsplit(str(request.url)).path not in ("/token", "/revoke", "/device_authorization"):
             return
         lines = (*_request_lines(request), *_answer_lines(response))
         if lines == self._last:
@@ -114,10 +117,15 @@ def _answer_lines(response: httpx2.Response) -> tuple[str, ...]:
 
 
 def _meaning(response: httpx2.Response, body: dict[str, object]) -> str:
+    if response.status_code != 200 and b"device_code=" in response.request.content:
+        return "unanswered"
     if response.status_code != 200:
         return f"{body.get('error')}{'+' if 'deferral_code' in body else ''}"
     if str(response.request.url).endswith("/revoke"):
-        return "revoked"
+        ends_a_token = b"token_type_hint=access_token" in response.request.content
+        return "revoked" if ends_a_token else "withdrawn"
+    if "user_code" in body:
+        return "codes"
     if body.get("token_type") == "N_A":
         return "vouched"
     return "collected" if b"deferral_code" in response.request.content else "token"

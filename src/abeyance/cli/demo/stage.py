@@ -25,15 +25,21 @@ CUSTOMER: Final = "uma"
 CLIENT: Final = "bookkeeper"
 BANK_APP: Final = "bank-app"
 ONBOARDING: Final = "onboarding"
+TELEVISION: Final = "television"
 BANK: Final = "https://bank.example"
 
 _CONFIG: Final = """\
 issuer = "http://{address}"
 data = "{folder}/data"
 authorization_details_types = ["abeyance.cli.demo.types:PAYMENT", "abeyance.cli.demo.types:EXPORT"]
+device_authorization = true
 
 [server]
 listen = "{address}"
+
+[openid]
+enabled = true
+signing_algorithms = ["ES256"]
 
 [scopes]
 "identity:verified" = "Prove who you are"
@@ -94,6 +100,15 @@ grant_types = ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
 scope = ["statements:read"]
 resources = ["https://bank.example"]
 
+[[clients]]
+id = "television"
+name = "Television"
+token_endpoint_auth_method = "none"
+grant_types = ["urn:ietf:params:oauth:grant-type:device_code"]
+id_token_signed_response_alg = "ES256"
+scope = ["openid", "statements:read"]
+resources = ["https://bank.example"]
+
 [[trusted_issuers]]
 issuer = "{employer}"
 uses = ["id-jag"]
@@ -105,6 +120,11 @@ consent = "ask"
 [[rules]]
 name = "what their employer vouches for, customers may read"
 when = "client.id == 'northwind-assistant'"
+then = "issue"
+
+[[rules]]
+name = "what somebody lets their television show"
+when = "client.id == 'television'"
 then = "issue"
 
 [[rules]]

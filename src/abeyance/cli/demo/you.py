@@ -28,6 +28,9 @@ class You:
     def do_step(self, uri: str) -> None:
         self._be_uma(uri, "do what the page asks")
 
+    def connect(self, uri: str, code: str) -> None:
+        self._be_uma(uri, f"see that the code is the television's, {code}, and agree")
+
     def approve(self) -> None:
         self._be_rita("read it in the console, and approve it as asked")
 

@@ -280,7 +280,7 @@ async def test_what_is_not_offered_is_refused_in_its_own_words(flow: Flow) -> No
     assert "code" in await flow.come_back(scope="openid", claims="{}", nonce="n" * 512)
 
 
-@covers("OAUTH-PKCE-01", "OAUTH-PKCE-05")
+@covers("OAUTH-PKCE-01", "OAUTH-PKCE-05", "OAUTH-CODE-03")
 async def test_a_nonce_takes_the_place_of_pkce_only_for_who_may_leave_it_out(
     served: Served, flow: Flow
 ) -> None:
@@ -296,6 +296,9 @@ async def test_a_nonce_takes_the_place_of_pkce_only_for_who_may_leave_it_out(
     assert back["error"] == "invalid_request"
     code = await old.code(scope="openid", nonce="n", **without)
     assert (await old.redeem(code)).error == "invalid_request"
+    for other in (None, "https://old.example/", "https://old.example/cb?x"):
+        moved = await old.redeem(code, code_verifier=None, redirect_uri=other)
+        assert moved.error == "invalid_grant", "all that holds such a code is where it was sent"
     answer = await old.redeem(code, code_verifier=None)
     assert (await id_claims(served, answer))["nonce"] == "n"
     protected = await old.code(scope="openid", nonce="n")

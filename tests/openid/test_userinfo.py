@@ -1,15 +1,19 @@
 """UserInfo and discovery: who somebody is, told to whoever holds the right token."""
 
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from abeyance.acts.dispose import disable_person
 from abeyance.parties.person import PersonId
+from abeyance.proofs.jws import sign_jws
+from abeyance.wire.base64url import render_base64url
 from tests.covers import covers
 from tests.openid.house import ACR, USERINFO, id_claims, open_provider, userinfo
 from tests.people.house import ISSUER, Flow, open_people, public, web
-from tests.served import Served
+from tests.served import Answer, Served
 
 PLACES = (
     "/.well-known/openid-configuration",
@@ -98,6 +102,37 @@ async def test_a_bound_token_needs_a_proof_for_this_request(served: Served) -> N
     assert (await userinfo(served, token, key=mine)).status == 401
     elsewhere = await userinfo(served, token, scheme="DPoP", key=mine, url=f"{ISSUER}/token")
     assert elsewhere.json["error"] == "invalid_dpop_proof"
+
+
+@covers("SEC-JOSE-39", "OAUTH-DPOP-10")
+async def test_a_proof_names_the_token_in_the_one_right_way(served: Served) -> None:
+    flow = Flow(public(served, "pocket"))
+    token, other = [
+        str((await flow.token(scope="openid profile")).json["access_token"]) for _ in range(2)
+    ]
+    digest = sha256(token.encode()).digest()
+    right, key = render_base64url(digest), served.keys["d1"]
+
+    async def ask(jti: str, **ath: str) -> Answer:
+        now = int(served.clock.now().timestamp())
+        claims: dict[str, Any] = {"htm": "GET", "htu": USERINFO, "iat": now, "jti": jti, **ath}
+        jwk = {name: key.public.jwk[name] for name in ("kty", "crv", "x", "y")}
+        proof = sign_jws(claims, key, typ="dpop+jwt", header={"jwk": jwk})
+        fields = [("authorization", f"DPoP {token}"), ("dpop", proof)]
+        return await served.get("/userinfo", headers=fields)
+
+    wrong: list[dict[str, str]] = [
+        {},
+        {"ath": right + "="},
+        {"ath": digest.hex()},
+        {"ath": render_base64url(sha256(other.encode()).digest())},
+        {"ath": token},
+        {"ath": ""},
+    ]
+    for n, ath in enumerate(wrong):
+        refused = await ask(f"ath-{n}", **ath)
+        assert (refused.status, refused.json["error"]) == (401, "invalid_dpop_proof"), ath
+    assert (await ask("ath-right", ath=right)).json["sub"] == "uma"
 
 
 @covers("OAUTH-OIDC-13", "OAUTH-CORS-02")

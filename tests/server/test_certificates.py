@@ -12,8 +12,10 @@ from cryptography.x509 import DNSName
 
 from abeyance.acts.present import TokenRefused, present
 from abeyance.proofs.certificate import thumbprint
-from abeyance.proofs.jwk import parse_public_jwk
+from abeyance.proofs.dpop import make_proof
+from abeyance.proofs.jwk import KeyPair, parse_public_jwk
 from abeyance.wire.base64url import render_base64url
+from abeyance.wire.secret import Secret
 from tests.certificates import Made, make_certificate
 from tests.covers import covers
 from tests.served import CONFIG, Answer, Caller, Served, serve
@@ -303,3 +305,47 @@ async def test_our_own_resources_ask_for_the_certificate_of_a_token(served: Serv
             await show(wrong)
         assert refused.value.error == "invalid_token"
     assert await show(MINE.der) == "t1"
+
+
+@covers("SEC-JOSE-40", "OAUTH-MTLS-04", "OAUTH-DPOP-21")
+async def test_a_token_that_is_bound_twice_needs_both(served: Served) -> None:
+    agent = caller(served, "t1", MINE)
+    agent.dpop, agent.count = served.keys["d1"], served.c1.count
+    token = (await agent.ask(scope="now")).json["access_token"]
+    place = "https://rs.example/things"
+
+    async def show(scheme: str, certificate: bytes | None, key: KeyPair | None) -> str:
+        proofs: list[bytes] = []
+        if key is not None:
+            proof = make_proof(
+                key,
+                method="GET",
+                url=place,
+                now=served.clock.now(),
+                jti=f"twice-{next(agent.count)}",
+                access_token=Secret(token),
+            )
+            proofs = [proof.encode()]
+        bearer = await present(
+            served.house,
+            authorization=[f"{scheme} {token}".encode()],
+            dpop=proofs,
+            method="GET",
+            url=place,
+            audience="https://rs.example",
+            certificate=certificate,
+        )
+        return bearer.client
+
+    mine, other = served.keys["d1"], served.keys["d2"]
+    for scheme, certificate, key in (
+        ("DPoP", None, mine),
+        ("DPoP", OTHER.der, mine),
+        ("DPoP", MINE.der, None),
+        ("DPoP", MINE.der, other),
+        ("Bearer", MINE.der, None),
+        ("Bearer", MINE.der, mine),
+    ):
+        with pytest.raises(TokenRefused):
+            await show(scheme, certificate, key)
+    assert await show("DPoP", MINE.der, mine) == "t1"

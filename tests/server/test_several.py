@@ -86,6 +86,16 @@ async def test_an_assertion_that_was_used_at_one_is_refused_at_the_other(pair: P
     ]
 
 
+@covers("SEC-JOSE-26", "OAUTH-CAUTH-17")
+async def test_of_many_uses_of_one_assertion_at_both_at_once_one_counts(pair: Pair) -> None:
+    credentials, _ = pair[0].c2.credentials()
+    form = [("grant_type", "client_credentials"), ("scope", "now"), *credentials]
+    answers = await asyncio.gather(*(each.post("/token", form) for each in pair * 10))
+    assert [answer.status for answer in answers].count(200) == 1
+    refused = {answer.error for answer in answers if answer.status != 200}
+    assert refused <= {"invalid_client", "temporarily_unavailable"}
+
+
 @covers("OAUTH-CLI-05", "EXT-STALE-01")
 async def test_a_client_that_was_disabled_at_one_gets_nothing_at_the_other(pair: Pair) -> None:
     here, there = pair

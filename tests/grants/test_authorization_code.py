@@ -121,6 +121,18 @@ def test_the_redirect_uri_may_be_left_out_or_repeated_exactly() -> None:
     assert show(found(), members={"redirect_uri": REDIRECT_URI}) == show(found())
 
 
+@covers("OAUTH-CODE-03", "OAUTH-PKCE-01")
+def test_a_code_without_a_challenge_is_held_to_where_it_was_sent() -> None:
+    bare, verifier = found(replace(code(), challenge=None)), {"code_verifier": None}
+    there = show(bare, members={**verifier, "redirect_uri": REDIRECT_URI})
+    assert isinstance(there, Claimed)
+    for uri in (None, REDIRECT_URI + "/"):
+        with pytest.raises(InvalidGrant):
+            show(bare, members={**verifier, "redirect_uri": uri})
+    nowhere = found(replace(code(), challenge=None, redirect_uri=""))
+    assert isinstance(show(nowhere, members=verifier), Claimed), "no browser carried it"
+
+
 @covers("OAUTH-CODE-10")
 def test_a_promised_key_opens_the_code_and_none_is_needed_without_a_promise() -> None:
     bound = show(found(code(dpop_jkt=KEY.jkt)), key=KEY)

@@ -54,9 +54,11 @@ def _is_right(shown: Presented, found: FoundCode) -> bool:
         return False
     if code.spent_at is None and shown.now >= code.expires_at:
         return False
-    # Where PKCE took its place, it need not be told again (OAuth 2.1 §10.2).
-    usual = code.redirect_uri if code.challenge is not None else None
-    if form.get(names.REDIRECT_URI, usual) != code.redirect_uri:
+    # Where PKCE took its place, it need not be told again (OAuth 2.1 §10.2). A code that no
+    # browser carried, of the challenge endpoint, was sent nowhere.
+    if form.get(names.REDIRECT_URI, "" if code.challenge is None else code.redirect_uri) != (
+        code.redirect_uri
+    ):
         return False
     verifier = form.get(names.CODE_VERIFIER, "")
     if code.challenge is not None and not verifies(verifier, code.challenge):

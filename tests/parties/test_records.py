@@ -7,7 +7,7 @@ from hypothesis import given
 
 from abeyance.access.access import Access
 from abeyance.parties.client import ClientId
-from abeyance.parties.consent import Consent, ConsentId
+from abeyance.parties.consent import Consent, ConsentId, agree
 from abeyance.parties.person import PersonId, is_person_id
 from tests.access.examples import API, access, account
 from tests.access.test_narrowing import ACCESSES
@@ -57,6 +57,31 @@ def test_what_a_consent_covers_is_never_wider_than_it(agreed: Access, asked: Acc
         assert asked.resources <= agreed.resources
         assert not asked.details
     assert consent.covers(replace(agreed, details=()))
+
+
+@covers("OAUTH-AUTHZ-08", "OAUTH-AUTHZ-12")
+@given(ACCESSES, ACCESSES, ACCESSES)
+def test_two_answers_add_up_to_no_third(one: Access, two: Access, asked: Access) -> None:
+    both: Consent | None = None
+    for each in (one, two):
+        both = agree(
+            both,
+            each,
+            new=ConsentId("consent-1"),
+            person=PersonId("uma"),
+            client=ClientId("batch"),
+            client_name="Night batch",
+            at=NOW,
+        )
+    assert both is not None
+    for each in (one, two):
+        assert both.covers(replace(each, details=()))
+    if both.covers(asked):
+        for scope in asked.scope:
+            for resource in asked.resources:
+                assert any(
+                    scope in each.scope and resource in each.resources for each in (one, two)
+                )
 
 
 @covers("OAUTH-RT-04")

@@ -30,3 +30,30 @@ async def test_what_is_issued_by_memory_is_renewed_for_no_other_resource(tmp_pat
         assert (refreshed.status, refreshed.error) == (400, "invalid_target"), refreshed.body
         refreshed = await flow.refresh(later.json["refresh_token"], resource=LEDGER)
         assert refreshed.claims()["aud"] == LEDGER
+
+
+@covers("OAUTH-AUTHZ-08", "OAUTH-AUTHZ-12", "OAUTH-RES-03", "DTR-INV-01")
+async def test_what_was_agreed_to_for_one_resource_is_not_agreed_to_for_another(
+    tmp_path: Path,
+) -> None:
+    async with open_people(tmp_path) as served:
+        flow = Flow(web(served, "many"))
+        for scope, resource in (("read", LEDGER), ("write now", MAIL)):
+            page = await flow.visit(scope=scope, resource=resource)
+            assert page.answer.status == 200
+            await flow.finish(page)
+        for scope, resource, remembered in (
+            ("read", LEDGER, True),
+            ("write now", MAIL, True),
+            ("now", MAIL, True),
+            ("write", LEDGER, False),
+            ("read", MAIL, False),
+            ("read write", LEDGER, False),
+        ):
+            page = await flow.visit(scope=scope, resource=resource)
+            assert (page.answer.status == 303) is remembered, (scope, resource)
+        silent = await flow.come_back(scope="write", resource=LEDGER, prompt="none")
+        assert silent["error"] == "consent_required"
+        await flow.finish(await flow.visit(scope="write", resource=LEDGER))
+        page = await flow.visit(scope="read write", resource=LEDGER)
+        assert page.answer.status == 303, "each of it was agreed to there"

@@ -35,6 +35,7 @@ from abeyance.oauth.authorization import (
 from abeyance.oauth.openid import is_silent
 from abeyance.oauth.parameters import check_details, check_way
 from abeyance.oauth.redirect_uris import is_claimed_https
+from abeyance.parties import consent as consents
 from abeyance.parties.client import Client
 from abeyance.parties.consent import Consent, ConsentId
 from abeyance.parties.person import ConsoleSession, Person
@@ -233,16 +234,14 @@ async def consent_to(
 ) -> tuple[Consent, Remember]:
     """What the person will have agreed to with this, and how to write it down."""
     known = await house.store.find_consent(person.id, client.id)
-    now = house.clock.now()
-    consent = Consent(
-        id=known.id if known else ConsentId(house.random(16).hex()),
+    consent = consents.agree(
+        known,
+        asked,
+        new=ConsentId(house.random(16).hex()),
         person=person.id,
         client=client.id,
         client_name=client.name,
-        scope=asked.scope | (known.scope if known else frozenset()),
-        resources=asked.resources | (known.resources if known else frozenset()),
-        granted_at=known.granted_at if known else now,
-        confirmed_at=now,
+        at=house.clock.now(),
     )
     return consent, partial(house.store.put_consent, consent, new=known is None)
 

@@ -16,7 +16,7 @@ from abeyance.acts.dispose import close_home, stands
 from abeyance.acts.house import House
 from abeyance.acts.interact import Visited, visit
 from abeyance.grants.grant import Behind
-from abeyance.parties.consent import Consent, ConsentId
+from abeyance.parties.consent import Consent, ConsentId, agree
 from abeyance.parties.person import Person
 from abeyance.pending.change import (
     Advance,
@@ -108,16 +108,14 @@ async def answer(
 async def _consent(house: House, person: Person, loaded: Loaded) -> Consent:
     snapshot = loaded.snapshot
     known = await house.store.find_consent(person.id, snapshot.client)
-    now = house.clock.now()
-    return Consent(
-        id=known.id if known else ConsentId(house.random(16).hex()),
+    return agree(
+        known,
+        snapshot.asked,
+        new=ConsentId(house.random(16).hex()),
         person=person.id,
         client=snapshot.client,
         client_name=snapshot.client_name,
-        scope=snapshot.asked.scope | (known.scope if known else frozenset()),
-        resources=snapshot.asked.resources | (known.resources if known else frozenset()),
-        granted_at=known.granted_at if known else now,
-        confirmed_at=now,
+        at=house.clock.now(),
     )
 
 

@@ -160,6 +160,7 @@ def consent_document(consent: Consent) -> str:
             "resources": sorted(consent.resources),
             "granted_at": micros(consent.granted_at),
             "confirmed_at": micros(consent.confirmed_at),
+            "pairs": None if consent.pairs is None else sorted(map(list, consent.pairs)),
         }
     )
 
@@ -175,6 +176,9 @@ def parse_consent(person: str, client: str, document: str) -> Consent:
         resources=frozenset(said["resources"]),
         granted_at=instant(said["granted_at"]),
         confirmed_at=instant(said["confirmed_at"]),
+        pairs=None
+        if said.get("pairs") is None
+        else frozenset((scope, resource) for scope, resource in said["pairs"]),
     )
 
 

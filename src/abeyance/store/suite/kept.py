@@ -45,6 +45,7 @@ def a_consent(
         resources=frozenset({"https://api.example/"}),
         granted_at=NOW,
         confirmed_at=NOW + after,
+        pairs=frozenset({("accounts", "https://api.example/")}),
     )
 
 

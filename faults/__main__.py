@@ -11,9 +11,12 @@ import json
 import platform
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 from faults.lanes import be_quiet, hunt_all, lanes, run_lane, simulate_all
+from faults.piece import Piece, add_up, make_piece, read_piece, write_piece
 from faults.report import rows, write_page
 from faults.simulation.world import live
 
@@ -25,15 +28,20 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=360, help="of each race")
     parser.add_argument("--shifts", type=int, default=120, help="of the soak, six hours each")
-    parser.add_argument("what", nargs="*", metavar="world SEED")
+    parser.add_argument("--seed", type=int, default=0, help="the first")
+    parser.add_argument("--piece", type=Path, help="keep what was found here")
+    parser.add_argument("--no-mutants", action="store_true")
+    parser.add_argument("what", nargs="*", metavar="world SEED | sum FILE ...")
     given = parser.parse_args()
     match given.what:
         case []:
-            return run_all(given.worlds, given.images, given.kills, given.rounds, given.shifts)
+            return run_all(given)
         case ["world", seed] if seed.isdecimal():
             return show(int(seed))
+        case ["sum", _, *_]:
+            return publish(add_up([read_piece(Path(each)) for each in given.what[1:]]))
         case _:
-            parser.error("either nothing, or: world SEED")
+            parser.error("either nothing, or: world SEED, or: sum FILE ...")
 
 
 def show(seed: int) -> int:
@@ -47,7 +55,7 @@ def show(seed: int) -> int:
     return 1 if seen.violations else 0
 
 
-def run_all(worlds: int, images: int, kills: int, rounds: int, shifts: int) -> int:
+def run_all(given: argparse.Namespace) -> int:
     began = time.monotonic()
     print(
         f"Simulation under {platform.python_implementation()} {platform.python_version()},"
@@ -55,32 +63,53 @@ def run_all(worlds: int, images: int, kills: int, rounds: int, shifts: int) -> i
         flush=True,
     )
     with ProcessPoolExecutor(2) as pool:
-        seen = simulate_all(pool, worlds)
+        seen = simulate_all(pool, given.worlds, given.seed)
         print(f"{seen.count:,} worlds in {time.monotonic() - began:.0f} s", flush=True)
-        hunted = hunt_all(pool)
+        hunted = [] if given.no_mutants else hunt_all(pool)
     print(f"{len(hunted)} mutants hunted after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(2) as threads:
-        ran = list(threads.map(run_lane, lanes(images, kills, rounds, shifts)))
-    lines = list(rows(seen, ran, hunted))
+        wanted = lanes(given.images, given.kills, given.rounds, given.shifts)
+        ran = list(threads.map(run_lane, wanted, [given.seed] * len(wanted)))
+    piece = make_piece(given.seed, seen, ran, hunted)
+    print(f"all of it took {time.monotonic() - began:.0f} s")
+    if given.piece is not None:
+        write_piece(piece, given.piece)
+        return sum_up(piece)
+    return publish(piece)
+
+
+def publish(piece: Piece) -> int:
+    """Write the figures into the page, and sum up."""
+    lines = list(rows(piece))
     print("\n".join(lines))
     write_page(lines)
+    return sum_up(piece)
+
+
+def sum_up(piece: Piece) -> int:
+    """Say what was broken; 1 if anything was."""
+    seen = piece.worlds
     for seed, violation in seen.violations[:20]:
         print(f"broken: {violation.promise}: {violation.says} (python -m faults world {seed})")
-    for each in ran:
+    for each in piece.tried:
         if not each.good:
-            print(f"broken: {each.lane.name}\n{each.says}")
-    for fault in seen.blind:
+            print(f"broken: {each.name}\n{each.says}")
+    blind = seen.blind if seen.count else []
+    for fault in blind:
         print(f"blind: no {fault} in {seen.count} worlds")
-    escaped = [each.mutant.off for each in hunted if each.median is None]
+    escaped = [each.off for each in piece.caught if each.median is None]
     for off in escaped:
         print(f"not caught: {off}")
-    broken = len(seen.violations) + sum(not each.good for each in ran)
+    broken = len(seen.violations) + sum(not each.good for each in piece.tried)
+    made: Counter[str] = Counter()
+    for each in piece.tried:
+        made[each.make] += each.tries
     print(
-        f"faults: {seen.count:,} worlds, {images:,} images, {kills:,} kills, {broken} violations,"
-        f" {len(hunted) - len(escaped)} of {len(hunted)} mutants caught,"
-        f" {time.monotonic() - began:.0f} s"
+        f"faults: {seen.count:,} worlds, {made['disk images']:,} images, {made['races']:,} races,"
+        f" {made['kills']:,} kills, {broken} violations,"
+        f" {len(piece.caught) - len(escaped)} of {len(piece.caught)} mutants caught"
     )
-    return 1 if broken or seen.blind or escaped else 0
+    return 1 if broken or blind or escaped else 0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
 """The table, and the part of `docs/reliability.md` that is made from it."""
 
-import platform
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from faults.lanes import Ran, Worlds
-from faults.mutants import Hunted
+from faults.piece import Piece
 
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 BEGIN: Final = "<!-- what follows is written by `make faults` -->\n"
@@ -23,21 +20,25 @@ _SIMULATED: Final = (
 )
 
 
-def rows(worlds: Worlds, ran: Sequence[Ran], hunted: Sequence[Hunted]) -> Iterator[str]:
+def rows(piece: Piece) -> Iterator[str]:
     """Lines of Markdown: the promises by lane, the faults, the mutants."""
-    yield f"Run on {datetime.now(UTC):%Y-%m-%d} under Python {platform.python_version()}."
+    worlds = piece.worlds
+    yield f"Run on {piece.at} under Python {piece.python}, at commit {piece.commit}."
+    if "," in piece.commit:
+        yield "It is the sum of several runs with different seeds, of those commits."
     yield ""
     yield "| promise | lane | tries | violations |"
     yield "| --- | --- | --- | --- |"
     for promises, says in _SIMULATED:
         broken = sum(each.promise in promises.split(", ") for _, each in worlds.violations)
         yield f"| {promises}: {says} | A simulation | {worlds.count:,} worlds | {broken} |"
-    for each in ran:
+    for each in piece.tried:
         skipped = f" ({each.skipped} skipped)" if each.skipped else ""
-        tries = f"{each.tries:,} {each.lane.make}{skipped}"
-        yield f"| {each.lane.promises} | {each.lane.name} | {tries} | {0 if each.good else 'yes'} |"
-    caught = sum(each.median is not None for each in hunted)
-    yield f"| R14: the checker sees what is broken | mutants | {len(hunted)} | {caught} caught |"
+        tries = f"{each.tries:,} {each.make}{skipped}"
+        yield f"| {each.promises} | {each.name} | {tries} | {0 if each.good else 'yes'} |"
+    caught = sum(each.median is not None for each in piece.caught)
+    sees = "R14: the checker sees what is broken"
+    yield f"| {sees} | mutants | {len(piece.caught)} | {caught} caught |"
     yield ""
     yield (
         f"In these worlds there were {worlds.calls:,} calls, {worlds.tokens:,} tokens,"
@@ -45,12 +46,17 @@ def rows(worlds: Worlds, ran: Sequence[Ran], hunted: Sequence[Hunted]) -> Iterat
     )
     yield ""
     yield ", ".join(f"{fault} {count:,}" for fault, count in sorted(worlds.faults.items())) + "."
+    for each in piece.tried:
+        if each.more:
+            yield ""
+            told = ", ".join(f"{what} {many:,}" for what, many in sorted(each.more.items()))
+            yield f"{each.name}: {told}."
     yield ""
     yield "| safeguard that was switched off | seen as | worlds to find it (median of three) |"
     yield "| --- | --- | --- |"
-    for mutant in hunted:
+    for mutant in piece.caught:
         found = "**not found**" if mutant.median is None else f"{mutant.median:g}"
-        yield f"| {mutant.mutant.off} | {', '.join(sorted(mutant.promises))} | {found} |"
+        yield f"| {mutant.off} | {', '.join(mutant.promises)} | {found} |"
 
 
 def write_page(lines: Sequence[str]) -> None:

@@ -148,7 +148,7 @@ class Agent:
             # It may have happened: the store was away before or after the commit.
             self.log.lost(number)
             return "lost"
-        what, told = _read(op, reply.body)
+        what, told = read_answer(op, reply.body)
         self.log.answer(number, what, **told)
         if what in _ENDS or what == "token":
             self.journal.over = True
@@ -167,7 +167,7 @@ class Agent:
         return [(b"authorization", b"Basic " + basic)]
 
 
-def _read(op: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def read_answer(op: str, body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """An answer in the words of the log."""
     if op == "cancel":
         return ("refused" if "error" in body else "done"), {}

@@ -96,30 +96,30 @@ class PostgresServer:
     """One server with a folder of its own. `settings` go to `postgres -c`."""
 
     def __init__(self, programs: Path, **settings: str) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="abeyance-pg-"))
+        self.home = Path(tempfile.mkdtemp(prefix="abeyance-pg-"))
         self._user = _somebody()
         if self._user is not None:
-            os.chown(self._home, self._user.pw_uid, self._user.pw_gid)
+            os.chown(self.home, self._user.pw_uid, self._user.pw_gid)
         self._programs = self._reachable(programs)
         self.password = secrets.token_hex(8)
         self.port = _free_port()
         self._initialize()
         wanted = {**_QUICK, "port": str(self.port), "listen_addresses": "127.0.0.1"}
-        wanted |= {"unix_socket_directories": str(self._home), **settings}
+        wanted |= {"unix_socket_directories": str(self.home), **settings}
         options = [word for name, value in wanted.items() for word in ("-c", f"{name}={value}")]
         self._keeper = subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER, "keeper", self._programs, self._home, *options],
+            ["/bin/sh", "-c", _KEEPER, "keeper", self._programs, self.home, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=self._home,
+            cwd=self.home,
             **self._as_user(),
         )
         self._wait_until_ready()
 
     def url(self, database: str) -> str:
         """By the socket in the folder: no password, no network."""
-        return f"postgresql://{USER}@/{database}?host={self._home}&port={self.port}"
+        return f"postgresql://{USER}@/{database}?host={self.home}&port={self.port}"
 
     def tcp_url(self, database: str, port: int | None = None) -> str:
         """Over loopback, with a password; `port` of something in between."""
@@ -155,19 +155,19 @@ class PostgresServer:
         self.close()
 
     def _initialize(self) -> None:
-        secret = self._home / "password"
+        secret = self.home / "password"
         secret.write_text(self.password)
         secret.chmod(0o644)
         subprocess.run(
             [
                 self._programs / "initdb",
-                *("--pgdata", self._home / "data", "--username", USER, "--pwfile", secret),
+                *("--pgdata", self.home / "data", "--username", USER, "--pwfile", secret),
                 *("--auth-local=trust", "--auth-host=scram-sha-256"),
                 *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
-            cwd=self._home,
+            cwd=self.home,
             **self._as_user(),
         )
 
@@ -180,7 +180,7 @@ class PostgresServer:
 
     def _wait_until_ready(self) -> None:
         # What pg_ctl looks at: the last line of this file.
-        status = self._home / "data" / "postmaster.pid"
+        status = self.home / "data" / "postmaster.pid"
         until = time.monotonic() + _STARTED_WITHIN
         while not (status.exists() and status.read_text().rstrip().endswith("ready")):
             if self._keeper.poll() is not None or time.monotonic() > until:
@@ -188,11 +188,11 @@ class PostgresServer:
             time.sleep(0.02)
 
     def log(self) -> str:
-        path = self._home / "log"
+        path = self.home / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def _as_user(self) -> dict[str, Any]:
-        environment = {**os.environ, "LC_ALL": "C", "HOME": str(self._home)}
+        environment = {**os.environ, "LC_ALL": "C", "HOME": str(self.home)}
         if self._user is None:
             return {"env": environment}
         user, group = self._user.pw_uid, self._user.pw_gid
@@ -210,7 +210,7 @@ class PostgresServer:
                 **self._as_user(),
             )
         except (PermissionError, subprocess.CalledProcessError):
-            installed = self._home / "installed"
+            installed = self.home / "installed"
             shutil.copytree(programs.parent, installed, symlinks=True)
             return installed / programs.name
         return programs

@@ -112,11 +112,13 @@ class Image:
             (folder / name).write_bytes(data)
 
 
-def images(journal: Sequence[Entry], count: int, rng: random.Random) -> Iterator[Image]:
-    """`count` images, in the order of their cuts."""
+def images(
+    journal: Sequence[Entry], count: int, rng: random.Random, first: int = 0
+) -> Iterator[Image]:
+    """`count` images, in the order of their cuts, none before the place `first`."""
     disk = _Disk()
     done = 0
-    for at in sorted(rng.randint(0, len(journal)) for _ in range(count)):
+    for at in sorted(rng.randint(first, len(journal)) for _ in range(count)):
         for entry in journal[done:at]:
             disk.take(entry)
         done = at

@@ -34,8 +34,9 @@ from abeyance.store.suite.ground import (
 )
 from tests.covers import covers
 from tests.store.powercut import Delete, Entry, Image, Recorder, Sync, Truncate, Write, images
+from tests.tally import count
 
-IMAGES: Final = int(os.environ.get("POWER_CUTS", "300"))
+IMAGES: Final = int(os.environ.get("POWER_CUTS", "2000"))
 SEED: Final = int(os.environ.get("POWER_CUT_SEED", "20261"))
 FILE: Final = "abeyance.db"
 REQUESTS: Final = 48
@@ -189,6 +190,7 @@ async def test_no_power_cut_loses_what_was_acknowledged_or_leaves_half_of_a_chan
     kinds = Counter(type(each.held.state) for each in told)
     assert kinds == {Pending: 48, Approved: 36, Denied: 12, Redeemed: 36}
     assert await verdicts(recorder, IMAGES) == {"kept": IMAGES}
+    count("disk images", IMAGES)
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")

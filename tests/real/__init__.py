@@ -1,0 +1,1 @@
+"""Lane C: real processes that are killed, stopped and cut off, over real stores."""

@@ -1,0 +1,189 @@
+"""A process of clients that ask, wait and collect, from a journal, until they are killed.
+
+What they saw is a log of `faults.log`, a line at a time; what is only in memory when they are
+killed never happened for them.
+"""
+
+import asyncio
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from abeyance.wire import names
+from faults.log import Event
+from faults.simulation.agent import name_of, read_answer
+
+CLIENT: Final = ("robot", "s1-secret-0123456789-0123456789-0123456789")
+LIFETIMES: Final = {"read": 3600.0, "write": 3600.0, "brief": 20.0}
+SKEW: Final = 15.0  # seconds by which a clock may be wrong
+_SCOPES: Final = (("read", "write"), ("read",), ("write",), ("brief",))
+_TIMEOUT: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """`ports`: where the server answers. `life`: how often this process has been begun."""
+
+    folder: Path
+    ports: tuple[int, ...]
+    at_once: int
+    life: int
+
+
+def work(orders: Orders) -> None:
+    """Go on with what the journal knows, then ask for more until the file `stop` is there."""
+    asyncio.run(_work(orders))
+
+
+async def _work(orders: Orders) -> None:
+    journal = Lines(orders.folder / "journal")
+    log = Lines(orders.folder / "log")
+    left = left_of(orders.folder)
+    ids = itertools.count(orders.life * 1_000_000)
+    rng = random.Random(orders.life)
+    async with httpx2.AsyncClient(auth=CLIENT, timeout=_TIMEOUT) as http:
+        agents = [
+            Agent(orders, http, journal, log, ids, rng, left[at :: orders.at_once])
+            for at in range(orders.at_once)
+        ]
+        await asyncio.gather(*(each.live() for each in agents))
+
+
+def left_of(folder: Path) -> list[dict[str, Any]]:
+    """The requests of the journal that have not come to an end."""
+    known: dict[str, dict[str, Any]] = {}
+    for line in Lines(folder / "journal").read():
+        known.setdefault(line["request"], {}).update(line)
+    return [each for each in known.values() if not each.get("over")]
+
+
+@dataclass(slots=True)
+class Lines:
+    """A file of JSON, a line at a time; a line that was cut short is none."""
+
+    path: Path
+
+    def write(self, **what: Any) -> None:
+        with self.path.open("ab", buffering=0) as file:
+            file.write(json.dumps(what).encode() + b"\n")
+
+    def read(self) -> Iterator[Event]:
+        if self.path.exists():
+            for line in self.path.read_bytes().splitlines():
+                yield json.loads(line)
+
+
+@dataclass(slots=True)
+class Agent:
+    """One request after the other, `left` first."""
+
+    orders: Orders
+    http: httpx2.AsyncClient
+    journal: Lines
+    log: Lines
+    ids: Iterator[int]
+    rng: random.Random
+    left: Sequence[dict[str, Any]]
+
+    async def live(self) -> None:
+        for request in self.left:
+            await self._see_to(request)
+        while not (self.orders.folder / "stop").exists():
+            request = {
+                "request": f"request-{self.orders.life}-{next(self.ids)}-0123456789",
+                "scope": self.rng.choice(_SCOPES),
+                "first": time.monotonic(),
+            }
+            self.journal.write(**request)
+            await self._see_to(request)
+
+    async def _see_to(self, request: dict[str, Any]) -> None:
+        over = False
+        while not over and "code" not in request:
+            over = await self._ask(request)
+            await asyncio.sleep(self.rng.random() * 0.1)
+        while not over and not await self._act(request):  # noqa: ASYNC110
+            await asyncio.sleep(self.rng.random() * 0.2)
+        self.journal.write(request=request["request"], over=True)
+
+    async def _ask(self, request: dict[str, Any]) -> bool:
+        """Is it over before its code was ever seen?"""
+        answer = await self._post("/token", self._first(request))
+        if answer is None or "deferral_code" not in answer.json():
+            said = None if answer is None else answer.json().get("error")
+            return said in (names.ACCESS_DENIED, names.EXPIRED_TOKEN)
+        request["code"] = answer.json()["deferral_code"]
+        self.journal.write(request=request["request"], code=request["code"])
+        lifetime = min(LIFETIMES[each] for each in request["scope"])
+        self._note(
+            "opened",
+            deferral=name_of(request["code"]),
+            asked=list(request["scope"]),
+            expires=request["first"] + lifetime,
+            decides=request["first"] + lifetime * 3 / 4,
+            skew=2 * SKEW + time.monotonic() - request["first"],
+            calls=False,
+        )
+        return False
+
+    async def _act(self, request: dict[str, Any]) -> bool:
+        """Do something about it; is it over?"""
+        dice = self.rng.random()
+        if dice < 0.03:
+            await self._call(request, "cancel", "/revoke", [("token", request["code"])])
+            return False
+        if dice < 0.1:
+            said = [await self._call(request, "repeat", "/token", self._first(request))]
+        else:
+            polls = 2 if dice < 0.4 else 1
+            said = await asyncio.gather(*(self._poll(request) for _ in range(polls)))
+        if "spent" in said and "token" not in said:
+            # The answer was lost on its way: ask for it again.
+            said.append(await self._call(request, "repeat", "/token", self._first(request)))
+            return said[-1] != "lost"
+        return bool({"token", "denied", "expired"} & set(said))
+
+    async def _poll(self, request: dict[str, Any]) -> str:
+        form = [("grant_type", names.GRANT_DEFERRED), ("deferral_code", request["code"])]
+        return await self._call(request, "poll", "/token", form)
+
+    async def _call(
+        self, request: dict[str, Any], op: str, path: str, form: Sequence[tuple[str, str]]
+    ) -> str:
+        number = next(self.ids)
+        self._note("call", id=number, deferral=name_of(request["code"]), op=op)
+        answer = await self._post(path, form)
+        if answer is None:
+            self._note("lost", id=number)
+            return "lost"
+        what, told = read_answer(op, answer.json() if answer.content else {})
+        self._note("answer", id=number, what=what, **told)
+        return what
+
+    async def _post(self, path: str, form: Sequence[tuple[str, str]]) -> httpx2.Response | None:
+        """`None`: nobody knows whether anything happened."""
+        url = f"http://127.0.0.1:{self.rng.choice(self.orders.ports)}{path}"
+        try:
+            answer = await self.http.post(url, data=dict(form))
+        except httpx2.HTTPError:
+            await asyncio.sleep(self.rng.random() * 0.2)
+            return None
+        return None if answer.status_code >= 500 else answer
+
+    def _first(self, request: dict[str, Any]) -> list[tuple[str, str]]:
+        return [
+            ("grant_type", names.GRANT_CLIENT_CREDENTIALS),
+            ("scope", " ".join(request["scope"])),
+            ("completion_mode", "deferred"),
+            ("deferral_request_id", request["request"]),
+        ]
+
+    def _note(self, event: str, **more: Any) -> None:
+        self.log.write(at=round(time.monotonic(), 6), event=event, **more)

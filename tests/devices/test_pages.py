@@ -58,7 +58,7 @@ async def test_a_link_with_the_code_shows_it_and_asks(served: Served) -> None:
     assert (await device.poll()).error == "access_denied"
 
 
-@covers("DEV-VER-04", "DEV-SEC-04", "DEV-T13", "DEV-VER-02", "DEV-VER-01")
+@covers("DEV-VER-04", "DEV-SEC-04", "DEV-SEC-05", "DEV-T13", "DEV-VER-02", "DEV-VER-01")
 async def test_the_person_is_asked_each_time_and_told_who_and_what(served: Served) -> None:
     for _ in range(2):
         device = await tv(served).begin(scope="now write")
@@ -73,6 +73,9 @@ async def test_the_person_is_asked_each_time_and_told_who_and_what(served: Serve
             "I did not start this",
         ):
             assert said in page.text, said
+        # Whatever the device calls itself, nobody vouches that it is the one that they mean.
+        assert "your Living room" not in page.text
+        assert "your device" not in page.text.lower().replace("return to your device", "")
         await Viewer(served).flow.follow("/device")
         viewer = Viewer(served)
         page = await viewer.type(device.code)

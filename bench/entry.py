@@ -1,8 +1,8 @@
 """The server under the benchmark: the one that `abeyance serve` runs, in one process.
 
-Run as `python -m bench.entry CORE CONFIGURATION [decisions]`. What differs is
-the clock's pace (`bench.clock`), the counters that are told over standard input
-and output, and, if asked for, a path by which a cycle gets its decision.
+Run as `python -m bench.entry CORE CONFIGURATION [decisions] [paced]`. What differs is
+the clock's pace (`bench.clock`), unless it is to be `paced` as shipped, the counters that are
+told over standard input and output, and, if asked for, a path by which a cycle gets its decision.
 """
 
 import sys
@@ -34,7 +34,7 @@ def main() -> None:
     with running_server(
         settings,
         listener=reserve(ANYWHERE),
-        clock=HastyClock(),
+        clock=None if "paced" in more else HastyClock(),
         wrap=_with_decisions if "decisions" in more else lambda app: app,
     ) as running:
         answer_questions(running.address, lambda: _counted(running.house))

@@ -118,15 +118,22 @@ class Ground:
         callers: Sequence[Caller],
         *,
         decisions: bool = False,
+        paced: bool = False,
         called_back: CalledBack | None = None,
     ) -> Process:
         folder = self.folder / name
         folder.mkdir()
         configuration = write_configuration(folder, callers, called_back)
-        return self._start(configuration, self.cores.server, decisions=decisions)
+        return self._start(configuration, self.cores.server, decisions=decisions, paced=paced)
 
     def open_fleet(
-        self, name: str, callers: Sequence[Caller], processes: int, *, decisions: bool = False
+        self,
+        name: str,
+        callers: Sequence[Caller],
+        processes: int,
+        *,
+        decisions: bool = False,
+        paced: bool = False,
     ) -> Fleet:
         """So many servers over one new database of PostgreSQL, called as the case is."""
         assert self.postgres is not None
@@ -135,7 +142,7 @@ class Ground:
         configuration = write_configuration(folder, callers, url=self.postgres.make(name))
         cores = (self.cores.server, self.cores.second)
         servers = [
-            self._start(configuration, cores[number % 2], decisions=decisions)
+            self._start(configuration, cores[number % 2], decisions=decisions, paced=paced)
             for number in range(processes)
         ]
         return Fleet(servers, self.postgres.cpu_seconds)
@@ -143,10 +150,19 @@ class Ground:
     def open_again(self, name: str) -> Process:
         """Another server where one was that has been killed."""
         configuration = self.folder / name / "abeyance.toml"
-        return self._start(configuration, self.cores.server, decisions=False)
+        return self._start(configuration, self.cores.server)
 
-    def _start(self, configuration: Path, core: int | None, *, decisions: bool) -> Process:
-        return self.stack.enter_context(Process.shipped(core, configuration, decisions=decisions))
+    def _start(
+        self,
+        configuration: Path,
+        core: int | None,
+        *,
+        decisions: bool = False,
+        paced: bool = False,
+    ) -> Process:
+        return self.stack.enter_context(
+            Process.shipped(core, configuration, decisions=decisions, paced=paced)
+        )
 
     def open_bare(self, answers: Sequence[Answer]) -> Process:
         return self.stack.enter_context(Process.bare(self.cores.server, answers))

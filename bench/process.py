@@ -42,9 +42,12 @@ class Process:
         return cls("bench.bare", core, first=json.dumps(told) + "\n")
 
     @classmethod
-    def shipped(cls, core: int | None, configuration: Path, *, decisions: bool = False) -> Self:
+    def shipped(
+        cls, core: int | None, configuration: Path, *, decisions: bool = False, paced: bool = False
+    ) -> Self:
         """The shipped server."""
-        return cls("bench.entry", core, str(configuration), *(["decisions"] if decisions else []))
+        more = [*(["decisions"] if decisions else []), *(["paced"] if paced else [])]
+        return cls("bench.entry", core, str(configuration), *more)
 
     def counters(self) -> Mapping[str, float]:
         """What the server has counted so far, and `cpu_seconds` that it has used."""

@@ -235,7 +235,7 @@ OPEN_REQUEST: Final = sql(
                               AND holds_family = 1
                               AND {of_state} IN ({open})
                               AND expires_at > :opened_at))
-    ON CONFLICT (home, n) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING n
     """,
     held=HELD,
@@ -427,7 +427,7 @@ def _to(event: Event, state: State) -> dict[str, Any]:
 RECORD_INTERACTION: Final = """
     INSERT INTO interaction (home, n, number, document)
     VALUES (:home, :n, :number, :document)
-    ON CONFLICT (home, n, number) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING n
     """
 
@@ -477,7 +477,7 @@ CAST_VOTE: Final = sql(
     INSERT INTO vote (home, n, {ballot})
     VALUES (:home, :n, :voter, :verdict, :granted, :reason, :shareable, :seen, :shown,
             :version, :at, :authenticated)
-    ON CONFLICT (home, n, voter) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING n
     """,
     ballot=BALLOT,

@@ -27,7 +27,7 @@ OPEN_GRANT: Final = sql(
     INSERT INTO user_grant (home, {grant})
     VALUES (:home, :client, :person, :session, :consent, :auth_time, :opened_at, :live_until,
             :ended_at)
-    ON CONFLICT (home) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING 1
     """,
     grant=USER_GRANT,

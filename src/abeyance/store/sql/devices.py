@@ -40,7 +40,7 @@ OPEN_DEVICE: Final = """
                            AND expires_at > :opened_at
                            AND stage IN ('waiting', 'agreed'))
        AND :at_most > (SELECT count(*) FROM device WHERE expires_at > :opened_at)
-    ON CONFLICT (home) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING 1
     """
 

@@ -1,16 +1,20 @@
 """Who calls, behind proxies that are trusted and behind those that are not."""
 
+import itertools
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from abeyance.server.proxies import behind, find_caller, find_customer, is_proxy
+from abeyance.server.proxies import behind, find_caller, is_proxy
+from abeyance.volatile.customers import find_customer
 from tests.console.house import PASSWORD, PageSeen, Tab
 from tests.covers import covers
+from tests.devices.house import CLIENTS
 from tests.people.house import CONFIG as PEOPLE
-from tests.people.house import open_people
+from tests.people.house import Flow, open_people, public
 from tests.served import Answer, Served, serve
 
 PEER = "192.0.2.1"  # of every request that a test sends
@@ -235,3 +239,57 @@ async def test_a_proxy_that_says_nothing_keeps_nobody_out(tmp_path: Path, extra:
         for number in range(8):
             assert (await sign_in_from(served, "")(f"nobody{number}", "wrong")).status == 401
         assert (await sign_in_from(served, "")("uma", PASSWORD)).status == 303
+
+
+OPEN = """
+[registration]
+enabled = true
+open = true
+scope = ["read"]
+resources = ["https://ledger.example"]
+"""
+
+
+async def push(served: Served, headers: list[tuple[str, str]]) -> int:
+    form = list(Flow(public(served)).parameters().items())
+    return (await served.post("/par", form, headers=headers)).status
+
+
+async def register(served: Served, headers: list[tuple[str, str]]) -> int:
+    kind = [("content-type", "application/json")]
+    return (await served.send("POST", "/register", body=b"{}", headers=kind + headers)).status
+
+
+async def authorize(served: Served, headers: list[tuple[str, str]]) -> int:
+    return (await served.get("/authorize?client_id=app", headers=headers)).status
+
+
+async def fail_once(served: Served, headers: list[tuple[str, str]]) -> int:
+    form = [("client_id", f"nobody{next(_NUMBERS)}"), ("client_secret", "x" * 40)]
+    return (await served.post("/token", form, headers=headers)).status
+
+
+async def device(served: Served, headers: list[tuple[str, str]]) -> int:
+    form = [("client_id", "tv"), ("scope", "now")]
+    return (await served.post("/device_authorization", form, headers=headers)).status
+
+
+_NUMBERS = itertools.count()
+
+
+@covers("SEC-DOS-08", "SEC-DOS-06", "OAUTH-CAUTH-11", "OAUTH-DCR-01", "DEV-REQ-05")
+@pytest.mark.parametrize("call", [push, register, authorize, fail_once, device])
+async def test_more_addresses_of_one_customer_buy_no_more_of_anything(
+    tmp_path: Path, call: Callable[[Served, list[tuple[str, str]]], Awaitable[int]]
+) -> None:
+    config = with_proxies(PROXIES) + CLIENTS
+    extra = f"device_authorization = true\n{OPEN}"
+    async with open_people(tmp_path, config=config, extra=extra) as served:
+
+        async def from_address(address: str) -> int:
+            return await call(served, [("x-forwarded-for", address)])
+
+        statuses = [await from_address(f"2001:db8:1:2::{n:x}") for n in range(130)]
+        assert statuses[0] != 429
+        assert statuses[-1] == 429
+        assert await from_address("2001:db8:1:3::1") == statuses[0], "others are not held back"

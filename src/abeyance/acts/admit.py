@@ -27,6 +27,7 @@ from abeyance.proofs.binding import ProvenKey
 from abeyance.proofs.certificate import BadCertificate, Certificate, parse_certificate
 from abeyance.proofs.dpop import verify_proof
 from abeyance.proofs.replay import ReplayMark
+from abeyance.volatile.customers import find_customer
 from abeyance.volatile.replay import ReplayMemoryFull
 from abeyance.wire.errors import (
     InvalidClient,
@@ -77,10 +78,10 @@ def _count_failure(house: House, request: ClientRequest, credentials: Credential
     """Count, log, and raise `TooManyRequests` in the place of a refusal if there were many."""
     failures, tick = house.limits.failures, house.clock.tick()
     house.counters.authentication_failures.inc()
-    places: list[Hashable] = [request.address]
-    client = None
+    customer, client = find_customer(request.address), None
+    places: list[Hashable] = [customer]
     if credentials is not None:
-        places.append((credentials.client_id, request.address))
+        places.append((credentials.client_id, customer))
         client = house.keys.pseudonym(credentials.client_id)
     _log.warning("client authentication failed", address=request.address, client=client)
     waits = [wait for place in places if (wait := failures.wait(place, tick)) is not None]

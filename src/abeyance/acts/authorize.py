@@ -46,6 +46,7 @@ from abeyance.pending.disclosure import disclose_access
 from abeyance.pending.handles import HOME_BYTES, SECRET_BYTES, HandleKind, Home, mint_handle
 from abeyance.pending.identity import Prompt
 from abeyance.store.ports import TooManyAuthorizations
+from abeyance.volatile.customers import find_customer
 from abeyance.wire import names
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.errors import (
@@ -118,7 +119,7 @@ async def begin(house: House, form: Form, *, address: str) -> Began | Respond:
     client = await find_client(house, read_client_id(form))
     if client is None or not client.enabled:
         raise NotAddressed(Nowhere.CLIENT)
-    if wait := house.limits.authorizations.take(address, house.clock.tick()):
+    if wait := house.limits.authorizations.take(find_customer(address), house.clock.tick()):
         raise TooManyRequests("Too many authorization requests come from this address", wait)
     try:
         parameters = await gather(house, form, client)

@@ -23,6 +23,7 @@ from abeyance.pending.request import Binding
 from abeyance.pending.reservation import Reservation
 from abeyance.pending.user_code import DRAWN_BYTES, draw_user_code, hash_user_code
 from abeyance.proofs.binding import ProvenKey
+from abeyance.volatile.customers import find_customer
 from abeyance.wire import names
 from abeyance.wire.errors import (
     InvalidDpopProof,
@@ -107,7 +108,7 @@ def _pace(house: House, request: ClientRequest, client: Client) -> None:
     """Whoever is not authenticated makes records here (DEV-REQ-05)."""
     tick = house.clock.tick()
     if client.is_public:
-        wait = house.limits.devices.take((client.id, request.address), tick)
+        wait = house.limits.devices.take((client.id, find_customer(request.address)), tick)
     else:
         wait = house.limits.creations.take(("device", client.id), tick)
     if wait:

@@ -27,6 +27,7 @@ from abeyance.pending.challenge import ChallengeSession
 from abeyance.pending.handles import HOME_BYTES, Home
 from abeyance.proofs.dpop import ProvenKey
 from abeyance.store.ports import SecurityEvent, TooManyAuthorizations
+from abeyance.volatile.customers import find_customer
 from abeyance.wire import names
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.errors import (
@@ -255,6 +256,7 @@ async def _grant(
 
 
 def _pace(house: House, request: ClientRequest, client: Client) -> None:
-    whose = ("challenge", client.id, request.address if client.is_public else None)
+    customer = find_customer(request.address) if client.is_public else None
+    whose = ("challenge", client.id, customer)
     if wait := house.limits.creations.take(whose, house.clock.tick()):
         raise TooManyRequests("The client sends requests too fast", wait)

@@ -28,6 +28,7 @@ from abeyance.parties.client import Client
 from abeyance.pending.authorization import PushedRequest
 from abeyance.pending.handles import HOME_BYTES, Home
 from abeyance.store.ports import TooManyAuthorizations
+from abeyance.volatile.customers import find_customer
 from abeyance.wire import names
 from abeyance.wire.errors import (
     InvalidDpopProof,
@@ -157,6 +158,7 @@ def _check(house: House, parameters: Parameters, client: Client) -> None:
 
 def _pace(house: House, request: ClientRequest, client: Client) -> None:
     """Anybody can push in a public client's name: those that share an address share a pace."""
-    whose = ("push", client.id, request.address if client.is_public else None)
+    customer = find_customer(request.address) if client.is_public else None
+    whose = ("push", client.id, customer)
     if wait := house.limits.creations.take(whose, house.clock.tick()):
         raise TooManyRequests("The client sends requests too fast", wait)

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from abeyance.server.http import Endpoint, Receive, Scope, Send
+from abeyance.volatile.customers import Address, parse_address
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _HEADER: Final = b"x-forwarded-for"
 # No zone, no port, no brackets: a proxy that writes them is not one that was tried.
 _ENTRY = re.compile(r"[0-9A-Fa-f:.]{2,45}")
-_CUSTOMER: Final = 64  # bits of an IPv6 address that one customer does not choose
 
 
 def find_caller(peer: str, forwarded: Sequence[bytes], trusted: Sequence[Network]) -> str:
@@ -28,7 +27,7 @@ def find_caller(peer: str, forwarded: Sequence[bytes], trusted: Sequence[Network
     has; what stands left of it was written by the caller. If all are trusted, the caller
     is the one furthest away; if one that counts cannot be read, the peer is.
     """
-    address = _parse(peer)
+    address = parse_address(peer)
     if address is None or not _is_in(address, trusted):
         return peer
     for entry in reversed(b",".join(forwarded).split(b",")):
@@ -43,16 +42,8 @@ def find_caller(peer: str, forwarded: Sequence[bytes], trusted: Sequence[Network
 
 def is_proxy(address: str, trusted: Sequence[Network]) -> bool:
     """Is this a trusted proxy's address, so that it says nothing about who calls?"""
-    parsed = _parse(address)
+    parsed = parse_address(address)
     return parsed is not None and _is_in(parsed, trusted)
-
-
-def find_customer(address: str) -> str:
-    """Whose calls are counted together: an address, of IPv6 the network of one customer."""
-    parsed = _parse(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((int(parsed), _CUSTOMER), strict=False))
-    return address if parsed is None else str(parsed)
 
 
 def behind(endpoint: Endpoint, trusted: Sequence[Network]) -> Endpoint:
@@ -72,19 +63,9 @@ def behind(endpoint: Endpoint, trusted: Sequence[Network]) -> Endpoint:
     return told
 
 
-def _parse(text: str) -> Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    # A socket for both families shows IPv4 so.
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
-
-
 def _parse_entry(entry: bytes) -> Address | None:
     text = entry.strip(b" \t").decode("latin-1")
-    return _parse(text) if _ENTRY.fullmatch(text) else None
+    return parse_address(text) if _ENTRY.fullmatch(text) else None
 
 
 def _is_in(address: Address, networks: Sequence[Network]) -> bool:

@@ -12,7 +12,8 @@ from abeyance.acts.challenge import Recognize
 from abeyance.acts.house import House
 from abeyance.parties.person import Person, PersonId
 from abeyance.server.passwords import Overloaded, Passwords, Verdict
-from abeyance.server.proxies import Network, find_customer, is_proxy
+from abeyance.server.proxies import Network, is_proxy
+from abeyance.volatile.customers import find_customer
 from abeyance.wire.errors import TooManyRequests, Unavailable
 from abeyance.wire.secret import Secret
 

@@ -20,6 +20,7 @@ from abeyance.server.registering import has_secret, read_registered, told_of
 from abeyance.server.settings_parties import Known
 from abeyance.server.settings_registration import RegistrationTerms
 from abeyance.store.ports import Registered, SecurityEvent, StoreAway
+from abeyance.volatile.customers import find_customer
 from abeyance.wire import names
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.errors import (
@@ -113,7 +114,7 @@ class RegistrationEndpoint:
 
     async def _register(self, asked: _Asked) -> Reply:
         house, terms, tick = self._house, self._terms, self._house.clock.tick()
-        if wait := house.limits.registrations.take(asked.address, tick):
+        if wait := house.limits.registrations.take(find_customer(asked.address), tick):
             raise TooManyRequests("Too many registrations come from this address", wait)
         if asked.token is None and not terms.open:
             raise NotAdmitted(shown=False)

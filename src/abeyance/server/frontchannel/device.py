@@ -27,8 +27,8 @@ from abeyance.server.pages.desk import Desk
 from abeyance.server.pages.destinations import Destination, Kind
 from abeyance.server.pages.refusals import Refused
 from abeyance.server.pages.sessions import SignedIn
-from abeyance.server.proxies import find_customer
 from abeyance.server.recognizing import tells_apart
+from abeyance.volatile.customers import find_customer
 from abeyance.wire import names
 from abeyance.wire.errors import TooManyRequests
 

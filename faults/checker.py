@@ -16,6 +16,7 @@ from faults.order import LOST, Operation, explains
 
 LEASE: Final = 60.0  # for so long a callback that was begun may still be under way
 _VOTES: Final = ("approve", "deny")
+_VOTED: Final = ("counted", "noted")
 _DECIDED: Final = ("approved", "denied", "redeemed")
 
 
@@ -117,6 +118,10 @@ def kept_decision(story: Story) -> Iterator[str]:
         return
     stage = story.final[1]["stage"]
     kept = {"approve": ("approved", "redeemed", "cancelled", "expired"), "deny": ("denied",)}
+    votes = story.final[1].get("votes")
+    for call, _ in [*counted, *story.answered("noted", "approve")]:
+        if votes is not None and call.call["by"] not in votes:
+            yield f"a vote of {call.call['by']} was acknowledged and is not there"
     for call, _ in counted:
         if stage not in kept[call.call["op"]]:
             yield f"an acknowledged {call.call['op']} has become {stage}"
@@ -138,15 +143,17 @@ def one_order(story: Story) -> Iterator[str]:
 def no_more_authority(story: Story) -> Iterator[str]:
     """R4: nothing that was not asked for, and nothing that nobody decided."""
     for call, answer in story.answered("token", "poll", "repeat"):
-        scope, allowed = set(answer["scope"]), []
-        for each in story.called("approve"):
-            refused = each.answer is not None and each.answer["what"] != "counted"
+        scope, allowed = set(answer["scope"]), dict[str, bool]()
+        for number, each in enumerate(story.called("approve")):
+            refused = each.answer is not None and each.answer["what"] not in _VOTED
             if not refused and each.began < (call.ended or each.began):
-                allowed.append(set(each.call["scope"]))
+                who = each.call.get("by", str(number))
+                allowed[who] = allowed.get(who, False) or scope <= set(each.call["scope"])
+        needs = 1 if story.opened is None else story.opened.get("needs", 1)
         if story.opened is not None and not scope <= set(story.opened["asked"]):
             yield f"a token has {sorted(scope)}, which is more than was asked"
-        if not any(scope <= each for each in allowed):
-            yield f"a token has {sorted(scope)}, which nobody approved"
+        if sum(allowed.values()) < needs:
+            yield f"a token has {sorted(scope)}, which fewer than {needs} approved"
 
 
 def called_back(story: Story) -> Iterator[str]:
@@ -180,7 +187,8 @@ def in_time(story: Story) -> Iterator[str]:
     for _, answer in story.answered("expired", "poll", "repeat"):
         if answer["at"] < expires - skew:
             yield "a request expired early"
-    for op, what in (("poll", "token"), ("approve", "counted"), ("deny", "counted")):
+    late = (("poll", "token"), ("approve", "counted"), ("approve", "noted"), ("deny", "counted"))
+    for op, what in late:
         for call, _ in story.answered(what, op):
             if call.call["at"] > expires + skew:
                 yield f"{op} was answered with {what} after the request had expired"

@@ -3,15 +3,18 @@
 `at` is in seconds of real (or simulated) time. A deferral has a name of the log's own.
 
     opened    deferral, asked (scopes), expires (at), decides (at: the last vote that counts),
-              skew (seconds by which clocks may differ), calls (is a callback wanted?)
-    call      id, deferral, op: poll, repeat, approve (with scope), deny, cancel
+              skew (seconds by which clocks may differ), calls (is a callback wanted?),
+              needs (how many have to approve; 1 if it is not said)
+    call      id, deferral, op: poll, repeat, approve (with scope), deny, cancel; by (who votes)
     answer    id, what; with `token` also token and scope
     lost      id: the caller will never know whether it happened
     callback  deferral, heard: a receiver was called, and answered that it heard
-    final     deferral, stage, live (tokens that work), decided (is the decision in the audit?)
+    final     deferral, stage, live (tokens that work), decided (is the decision in the audit?),
+              votes (who has voted, if it is known)
 
-What an answer may be: pending, token, denied, expired, spent (polls and repetitions); counted,
-closed (votes); done (cancellations); refused (anything: nothing happened, and nothing was told).
+What an answer may be: pending, token, denied, expired, spent (polls and repetitions); counted
+(a vote that decides), noted (one that does not yet), closed; done (cancellations); refused
+(anything: nothing happened, and nothing was told).
 """
 
 import json

@@ -59,6 +59,8 @@ def after(state: str, done: Operation) -> frozenset[str]:
             return frozenset({state, REDEEMED if state == APPROVED else state})
         case "approve" | "deny", "counted":
             return _if(state == OPEN, _LEADS_TO[done.op])
+        case "approve", "noted":
+            return _if(state == OPEN, state)
         case "approve" | "deny", "closed":
             return _if(state != OPEN or done.late, state)
         case "approve" | "deny", "lost":

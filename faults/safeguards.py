@@ -241,6 +241,19 @@ def _news_in_any_state(_: Any) -> Any:
     return lambda held, now: True
 
 
+def _one_is_enough(weigh: Any) -> Any:
+    return lambda plan, ballots, types: weigh(replace(plan, approvals=1), ballots, types)
+
+
+def _takes_the_last(weigh: Any) -> Any:
+    def last(plan: Any, ballots: Any, types: Any) -> Any:
+        given = list(ballots)
+        decision = weigh(plan, given, types)
+        return Grant(given[-1].granted) if isinstance(decision, Grant) else decision
+
+    return last
+
+
 MUTANTS: Final = (
     Mutant("a redemption's conditions (state, version, clock)", (_bare(Event.REDEEM),), _ENDS),
     Mutant(
@@ -304,6 +317,8 @@ MUTANTS: Final = (
             _wrap(decide, "_apply", _notes_what_was_asked),
         ),
     ),
+    Mutant("what it takes two to approve takes two", (_wrap(decide, "weigh", _one_is_enough),)),
+    Mutant("two votes grant what both allow", (_wrap(decide, "weigh", _takes_the_last),)),
     Mutant(
         "what a host remembers follows the commits",
         (_wrap(SimulatedStore, "find_held", _remembers_for_ever),),

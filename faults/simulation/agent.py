@@ -11,7 +11,7 @@ from abeyance.wire import names
 from faults.log import Log
 from faults.simulation.chance import Chance, Fault
 from faults.simulation.network import Network, NoAnswer
-from faults.simulation.template import LIFETIMES, LOUD, SECRET
+from faults.simulation.template import GRAVE, LIFETIMES, LOUD, SECRET
 
 GIVES_UP: Final = 1_500.0  # seconds after which an agent stops asking
 STORM: Final = 1_000
@@ -104,6 +104,7 @@ class Agent:
             # It was opened at some time between the first asking and this answer.
             skew=self.skew + loop.time() - journal.first_at,
             calls=journal.client == LOUD,
+            needs=2 if GRAVE in journal.scope else 1,
         )
 
     async def _repeat(self, code: str) -> str:

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     REFUSING = "callback answered 500"
     STORM = "1,000 polls in an instant"
     LAST_MOMENT = "expiry at the decision"
+    TOGETHER = "two votes where it takes two"
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from abeyance.acts.house import House
 from abeyance.parties.person import PersonId
 from abeyance.pending.choosing import Choice
 from abeyance.pending.request import Key, Loaded
+from abeyance.pending.states import Pending
 from abeyance.pending.votes import Verdict
 from abeyance.store.ports import StoreAway
 from faults.log import Log
@@ -59,7 +60,10 @@ class Reviewer:
         scope = asked[:1] if self.chance.rng.random() < 0.4 else asked
         op = "approve" if approves else "deny"
         number = self.log.call(
-            loaded.held.key.home.hex(), op, **({"scope": scope} if approves else {})
+            loaded.held.key.home.hex(),
+            op,
+            by=self.person,
+            **({"scope": scope} if approves else {}),
         )
         verdict = Verdict.APPROVE if approves else Verdict.DENY
         choice = None
@@ -84,7 +88,11 @@ class Reviewer:
             self.log.lost(number)
             return
         match voted:
+            case Counted(Pending()):
+                self.log.answer(number, "noted")
             case Counted():
+                if loaded.snapshot.plan.approvals > 1 and approves:
+                    self.chance.counts[Fault.TOGETHER] += 1
                 self.log.answer(number, "counted")
             case NotCounted(Obstacle.CLOSED):
                 self.log.answer(number, "closed")

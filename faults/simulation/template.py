@@ -12,6 +12,7 @@ import apsw
 from abeyance.acts.house import House
 from abeyance.keys.folder import Keys, load_or_create
 from abeyance.keys.making import new_private_pem, parse_signing_pem
+from abeyance.policy.decider import Decider, Defer, Question, Verdict
 from abeyance.proofs.jwk import KeyPair
 from abeyance.server.clock import SystemClock
 from abeyance.server.settings import load_settings
@@ -22,7 +23,8 @@ LOUD: Final = "loud"  # a client that wants callbacks
 QUIET: Final = "quiet"
 REVIEWERS: Final = ("rita", "omar")
 RECEIVER: Final = "https://agent.example/deferral"
-LIFETIMES: Final = {"read": 3600.0, "write": 3600.0, "brief": 120.0}
+LIFETIMES: Final = {"read": 3600.0, "write": 3600.0, "brief": 120.0, "grave": 3600.0}
+GRAVE: Final = "grave"  # what it takes both reviewers to approve
 
 _HASH: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA"
@@ -33,7 +35,7 @@ _CLIENT: Final = """
 id = "{id}"
 name = "Agent"
 secret_file = "{data}/secret"
-scope = ["read", "write", "brief"]
+scope = ["read", "write", "brief", "grave"]
 resources = ["https://rs.example"]
 {more}
 """
@@ -49,6 +51,7 @@ listen = "127.0.0.1:8400"
 read = "Read"
 write = "Write"
 brief = "Waits for two minutes"
+grave = "Takes two to approve"
 
 [resources]
 "https://rs.example" = "The resource"
@@ -79,6 +82,23 @@ interval = "5s"
 lifetime = "1h"
 approval_lifetime = "1h"
 """
+
+
+@dataclass(frozen=True, slots=True)
+class TwoForGrave:
+    """Decides as the rules do, and lets two approve what is grave."""
+
+    rules: Decider
+
+    @property
+    def version(self) -> str:
+        return self.rules.version
+
+    async def decide(self, question: Question) -> Verdict:
+        verdict = await self.rules.decide(question)
+        if isinstance(verdict, Defer) and GRAVE in question.asked.scope:
+            return replace(verdict, plan=replace(verdict.plan, approvals=2))
+        return verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +142,5 @@ async def _make(folder: Path) -> Template:
     # A database in memory has no write-ahead log: the header says so in two bytes.
     image[18:20] = b"\1\1"
     signers = tuple(parse_signing_pem(new_private_pem()) for _ in range(2))
+    house = replace(house, decider=TwoForGrave(house.decider))
     return Template(house, bytes(image), keys, signers)

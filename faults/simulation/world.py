@@ -16,7 +16,7 @@ from faults.simulation.hosts import Host, Receiver, SkewedClock
 from faults.simulation.loop import VirtualLoop, run
 from faults.simulation.network import Network
 from faults.simulation.reviewer import Reviewer
-from faults.simulation.template import LOUD, QUIET, REVIEWERS, template
+from faults.simulation.template import GRAVE, LOUD, QUIET, REVIEWERS, template
 
 CALM_AT: Final = 900.0  # seconds; from then on nothing goes wrong any more
 ENDS_AT: Final = 3_300.0  # and by then everything has come to its end
@@ -25,7 +25,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_SKEW: Final = 600.0
 _JUMP: Final = 2.0
 _BRIEF: Final = ("brief",)
-_SCOPES: Final = (("read", "write"), ("read", "write"), ("write",), _BRIEF)
+_SCOPES: Final = (("read", "write"), ("read", "write"), ("write",), _BRIEF, (GRAVE, "write"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,7 @@ class World:
                 """,
                 home=home,
             )
+            votes = self.disk.look("SELECT voter FROM vote WHERE hex(home) = :home", home=home)
             # What nobody decided ends with its time, which is a fact of the clock.
             stage = "expired" if state == "pending" and expires <= now else state
             self.log.note(
@@ -166,6 +167,7 @@ class World:
                 stage=stage,
                 live=[jti for (jti,) in live],
                 decided=decided > 0,
+                votes=[voter for (voter,) in votes],
             )
 
 

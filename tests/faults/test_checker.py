@@ -57,6 +57,33 @@ def good() -> Told:
     )  # fmt: skip
 
 
+def by_two(*votes: tuple[str, str, list[str]]) -> Told:
+    """It takes two; who votes, what each hears, and for which scopes."""
+    told = Told()
+    told.log.events[0] = {**told.log.events[0], "needs": 2}
+    for who, what, scope in votes:
+        told.at += 1
+        told.log.answer(told.log.call("d", "approve", by=who, scope=scope), what)
+    return told.does("poll", "token").hears().ends("redeemed", "t1")
+
+
+def test_what_takes_two_takes_two_that_allow_it() -> None:
+    rita = ("rita", "noted", ["read", "write"])
+    assert by_two(rita, ("omar", "counted", ["read"])).breaks() == set()
+    assert by_two(rita, ("omar", "counted", ["write"])).breaks() == {"R4"}
+    assert by_two(("rita", "counted", ["read"])).breaks() == {"R4"}
+    assert by_two(rita, ("rita", "counted", ["read"])).breaks() == {"R4"}
+    assert by_two(rita).breaks() == {"R3", "R4"}, "nobody decided"
+
+
+def test_a_vote_that_was_acknowledged_is_kept() -> None:
+    told = by_two(("rita", "noted", ["read"]), ("omar", "counted", ["read"]))
+    final = told.log.events[-1]
+    for votes, broken in ((["omar", "rita"], set()), (["omar"], {"R2"})):
+        told.log.events[-1] = {**final, "votes": votes}
+        assert told.breaks() == broken
+
+
 def test_a_plain_story_breaks_nothing() -> None:
     assert good().breaks() == set()
     assert Told().does("deny", "counted").does("poll", "denied").hears().ends(

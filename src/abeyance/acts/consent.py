@@ -15,6 +15,7 @@ from typing import Final
 from abeyance.acts.dispose import close_home, stands
 from abeyance.acts.house import House
 from abeyance.acts.interact import Visited, visit
+from abeyance.acts.rejudge import Holds, end, rejudge
 from abeyance.grants.grant import Behind
 from abeyance.parties.consent import Consent, ConsentId, agree
 from abeyance.parties.person import Person
@@ -89,6 +90,10 @@ async def answer(
             or seen != shown_to(house, loaded).digest
         ):
             return None
+        decides = agrees and loaded.snapshot.plan == NOBODY_ELSE
+        if decides and not isinstance(await rejudge(house, loaded, person.id), Holds):
+            await end(house, loaded.held)
+            break
         consent = await _consent(house, person, loaded)
         now = house.clock.now()
         change = _change(person, found, consent if agrees else None, now)

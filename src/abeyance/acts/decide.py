@@ -4,7 +4,7 @@ A vote names the digest and the version of what was shown. Eligibility is judged
 when the page is drawn, when the vote is cast and when the votes are added up.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final, TypeAlias
@@ -14,6 +14,7 @@ import structlog
 from abeyance.access.access import Access
 from abeyance.acts.house import House
 from abeyance.acts.memory import memory_row
+from abeyance.acts.rejudge import AskOthers, Holds, Over, end, rejudge
 from abeyance.parties.person import Person, PersonId, Role
 from abeyance.pending.change import (
     Advance,
@@ -67,6 +68,8 @@ class Obstacle(Enum):
     CHANGED = "changed"  # what was shown is not what stands now
     VOTED = "voted"
     INVALID = "invalid"  # the choice cannot be granted
+    RULES = "rules"  # today's rules let others approve it
+    ENDED = "ended"  # today's rules let nobody approve it, so it has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,17 @@ async def _decide(house: House, reviewer: Person, key: Key, vote: Vote) -> VoteR
             granted = _granted(seen.loaded, vote, house)
         except ChoiceRefused as refused:
             return NotCounted(Obstacle.INVALID, str(refused))
-        result = await _apply(house, seen, reviewer, vote, granted)
+        holds = Holds()
+        if granted is not None:
+            match await rejudge(house, seen.loaded, reviewer.id):
+                case Holds() as holds:
+                    granted = _capped(granted, holds)
+                case AskOthers():
+                    return NotCounted(Obstacle.RULES)
+                case Over():
+                    await end(house, seen.loaded.held)
+                    return NotCounted(Obstacle.ENDED)
+        result = await _apply(house, seen, reviewer, vote, granted, holds)
         if result is not None:
             return result
     return NotCounted(Obstacle.CHANGED)
@@ -208,8 +221,14 @@ def _granted(loaded: Loaded, vote: Vote, house: House) -> Access | None:
     return asked
 
 
+def _capped(granted: Access, holds: Holds) -> Access:
+    if holds.at_most is None:
+        return granted
+    return replace(granted, lifetime=min(granted.lifetime, holds.at_most))
+
+
 async def _apply(
-    house: House, seen: Review, reviewer: Person, vote: Vote, granted: Access | None
+    house: House, seen: Review, reviewer: Person, vote: Vote, granted: Access | None, holds: Holds
 ) -> VoteResult | None:
     """Apply the vote; `None` if another vote came first."""
     held, now = seen.loaded.held, house.clock.now()
@@ -226,7 +245,10 @@ async def _apply(
         authenticated=vote.authenticated,
     )
     ballots = [
-        each for each in seen.loaded.ballots if await _still_counts(house, each, seen.loaded)
+        each
+        for each in seen.loaded.ballots
+        if (holds.voters is None or each.voter in holds.voters)
+        and await _still_counts(house, each, seen.loaded)
     ]
     event, to = _outcome(weigh(seen.loaded.snapshot.plan, [*ballots, ballot], house.types), now)
     change = Change(

@@ -262,6 +262,10 @@ def _obstacle(refused: NotCounted) -> Problem:
             return conflict("voted", "You have voted already, and one vote counts.")
         case Obstacle.CHANGED:
             return conflict("changed", "What you have seen is not what stands now.")
+        case Obstacle.RULES:
+            return forbidden("rules", "The rules have changed: others may approve this now.")
+        case Obstacle.ENDED:
+            return conflict("ended", "The rules have changed: nobody may approve this any more.")
 
 
 def _authenticated(request: AdminRequest) -> str:

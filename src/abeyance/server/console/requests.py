@@ -33,6 +33,8 @@ _NOT_RECORDED: Final = {
     Obstacle.CLOSED: (409, "This request is closed by now."),
     Obstacle.VOTED: (409, "You have voted already, and one vote counts."),
     Obstacle.CHANGED: (409, "What you had before you is not what stands now: this is."),
+    Obstacle.RULES: (403, "The rules have changed since: others may approve this now."),
+    Obstacle.ENDED: (409, "The rules have changed since: nobody may approve this, so it is over."),
 }
 
 

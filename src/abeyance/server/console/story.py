@@ -19,6 +19,7 @@ _WORDS: Final = {
     "denied": "denied",
     "cancelled": "withdrew the request",
     "stale": "what it rested on was gone, so it was closed",
+    "rules_changed": "the rules had changed and would not allow it, so it was closed",
     "ended_by_administrator": "ended it",
     "restored": "went back to a copy; what was decided since is lost, and may have been collected",
     "ended_by_restoring": "went back to a copy, so it was closed",

@@ -88,7 +88,7 @@ class Reviewer:
             self.log.lost(number)
             return
         match voted:
-            case Counted(Pending()):
+            case Counted(Pending()) if approves and loaded.snapshot.plan.approvals > 1:
                 self.log.answer(number, "noted")
             case Counted():
                 if loaded.snapshot.plan.approvals > 1 and approves:

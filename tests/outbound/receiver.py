@@ -2,12 +2,13 @@
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -35,9 +36,11 @@ class Authority:
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def context(
-        self, name: str = NAME, *, days: int = 1, alternative: bool = True
+        self, name: str = NAME, *, days: int = 1, alternative: bool = True, old: bool = False
     ) -> ssl.SSLContext:
-        """A server's context; `alternative`: the name stands where clients look for it."""
+        """A server's context; `alternative`: the name stands where clients look for it. `old`:
+        it speaks TLS 1.1 alone.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName(name)] if alternative else [x509.DNSName("other.example")]
         certificate = self._sign(_named(name), key, names, days=days)
@@ -52,6 +55,11 @@ class Authority:
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
+        if old:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
         return context
 
     def _sign(
@@ -108,12 +116,17 @@ def say(answer: bytes) -> Behave:
 
 
 @asynccontextmanager
-async def receiving(context: ssl.SSLContext, behave: Behave) -> AsyncIterator[Receiver]:
-    """Listen until the block ends."""
-    receiver = Receiver()
+async def receiving(
+    context: ssl.SSLContext | None, behave: Behave, *, address: str = "127.0.0.1"
+) -> AsyncIterator[Receiver]:
+    """Listen until the block ends; without a `context` no TLS is spoken."""
+    receiver, serving = Receiver(), set[asyncio.Task[Any]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         receiver.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(
@@ -131,12 +144,15 @@ async def receiving(context: ssl.SSLContext, behave: Behave) -> AsyncIterator[Re
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(serve, address, 0, ssl=context)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver
     finally:
         server.close()
+        if serving:
+            _, held = await asyncio.wait(serving, timeout=30)
+            assert not held, "whoever has called holds a connection open"
 
 
 def caller_to(authority: Authority, receiver: Receiver) -> GuardedCaller:

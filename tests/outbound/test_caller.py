@@ -5,6 +5,7 @@ import gzip
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from abeyance.outbound.caller import Fetched, GuardedCaller, Unreachable
 from abeyance.outbound.targets import Forbidden, Reach
 from tests.covers import covers
 from tests.outbound.receiver import NO_CONTENT, Authority, Receiver, caller_to, receiving, say
+from tests.outbound.test_targets import NEVER, PRIVATE
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +63,15 @@ async def test_no_redirect_is_followed(authority: Authority, status: int) -> Non
                 f"Refresh: 0; url={canary.url}\r\nContent-Length: 0\r\n\r\n".encode()
             ),
         ) as receiver,
+        receiving(
+            authority.context(),
+            say(f"HTTP/1.1 {status} Gone\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n".encode()),
+        ) as same,
     ):
-        assert (await post(authority, receiver)).status == status
-    assert (receiver.connections, canary.connections) == (1, 0)
+        for each in (receiver, same):
+            assert (await post(authority, each)).status == status
+            assert (await get(authority, each)).status == status
+    assert (receiver.connections, same.connections, canary.connections) == (2, 2, 0)
 
 
 @covers("OAUTH-SSRF-05", "SEC-SSRF-62", "T-179")
@@ -110,10 +118,93 @@ async def test_who_does_not_answer_is_left(
             await post(authority, receiver)
 
 
+@covers("SEC-SSRF-63")
+async def test_who_lets_us_in_and_says_nothing_is_left(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a certificate."""
+    monkeypatch.setattr(caller, "TOTAL_SECONDS", 0.2)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"")
+        await reader.read()
+
+    async with receiving(None, silent) as receiver:
+        with pytest.raises(Unreachable):
+            await post(authority, receiver)
+    assert receiver.requests == []
+
+
+@covers("SEC-SSRF-63")
+async def test_whoever_has_answered_may_leave_the_connection_open(authority: Authority) -> None:
+    """Waiting for its end would make a failure of what was taken."""
+
+    async def stays(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await reader.read()
+
+    async with receiving(authority.context(), stays) as receiver:
+        assert (await post(authority, receiver)).status == 200
+
+
+@covers("SEC-SSRF-62", "SEC-SSRF-64")
+@pytest.mark.parametrize(
+    "again",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+    ],
+)
+async def test_what_comes_before_an_answer_has_a_bound_too(
+    authority: Authority, again: bytes
+) -> None:
+    """Each costs us more to read than its sender to write."""
+    sent = 0
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        del reader
+        while sent < 1_000_000_000:
+            writer.write(again * 100)
+            await writer.drain()
+            sent += len(again) * 100
+
+    async with receiving(authority.context(), endless) as receiver:
+        with pytest.raises(Unreachable, match="too long"):
+            await post(authority, receiver)
+        with pytest.raises(Unreachable, match="too long"):
+            await get(authority, receiver)
+
+
+@covers("SEC-SSRF-67")
+async def test_no_cookie_is_kept_and_no_challenge_is_answered(authority: Authority) -> None:
+    asks = (
+        b"HTTP/1.1 401 Unauthorized\r\nSet-Cookie: a=b; Path=/\r\n"
+        b'WWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n'
+    )
+    async with receiving(authority.context(), say(asks)) as receiver:
+        guarded = caller_to(authority, receiver)
+        for _ in range(2):
+            assert (await guarded.post(receiver.url, b"", [], at_most=10)).status == 401
+    assert receiver.connections == 2
+    for request in receiver.requests:
+        assert b"cookie" not in request.lower()
+        assert b"authorization" not in request.lower()
+
+
 @covers("SEC-SSRF-64")
 @pytest.mark.parametrize(
     "answer",
     [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000 + NO_CONTENT,
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\n Folded: first\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX\x00: y\r\n\r\n",
+        b"\x00" * 100_000,
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n",
         b"HTTP/1.1 abc OK\r\n\r\n",
@@ -132,14 +223,32 @@ async def test_no_answer_breaks_more_than_its_own_request(
 
 @covers("OAUTH-SSRF-06", "SEC-SSRF-65", "T-180")
 @pytest.mark.parametrize(
-    ("name", "days", "alternative"),
-    [("cb.example", -1, True), ("other.example", 1, True), ("cb.example", 1, False)],
+    "wrong",
+    [
+        {"days": -1},
+        {"name": "other.example"},
+        {"name": "*.other.example"},
+        {"name": "*.example"},
+        {"alternative": False},
+        {"old": True},
+    ],
+    ids=str,
 )
 async def test_without_a_good_certificate_nothing_is_sent(
-    authority: Authority, name: str, days: int, alternative: bool
+    authority: Authority, wrong: dict[str, Any]
 ) -> None:
-    context = authority.context(name, days=days, alternative=alternative)
-    async with receiving(context, say(NO_CONTENT)) as receiver:
+    async with receiving(authority.context(**wrong), say(NO_CONTENT)) as receiver:
+        with pytest.raises(Unreachable):
+            await post(authority, receiver)
+    assert receiver.requests == []
+
+
+@covers("OAUTH-SSRF-06", "SEC-SSRF-65")
+async def test_a_certificate_of_somebody_elses_authority_is_none(
+    authority: Authority, tmp_path: Path
+) -> None:
+    stranger = Authority(tmp_path)
+    async with receiving(stranger.context(), say(NO_CONTENT)) as receiver:
         with pytest.raises(Unreachable):
             await post(authority, receiver)
     assert receiver.requests == []
@@ -209,6 +318,47 @@ async def test_a_name_with_one_private_address_is_not_called(
     with pytest.raises(Forbidden):
         await guarded.post("https://cb.example/", b"", [], at_most=10)
     assert asked == ["cb.example", "cb.example"]
+
+
+@covers("OAUTH-SSRF-01", "OAUTH-SSRF-08", "T-181")
+async def test_what_stands_in_the_store_is_judged_again_before_anything_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket.socket, "connect", _never)
+    guarded, asked = leads_to(["93.184.216.34"])
+    for url in NEVER:
+        if url == "https://as.example/" or url.startswith("https://AS."):
+            continue  # whose own name that is, this caller does not know
+        with pytest.raises(Forbidden):
+            await guarded.post(url, b"", [], at_most=10)
+        with pytest.raises(Forbidden):
+            await guarded.get(url, at_most=10, accept="application/json")
+        with pytest.raises(Forbidden):
+            await guarded.check_now(url)
+    assert asked == []
+
+
+@covers("OAUTH-SSRF-03", "SEC-SSRF-58")
+@pytest.mark.parametrize("address", PRIVATE)
+async def test_no_name_leads_to_a_private_address(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket.socket, "connect", _never)
+    for found in ([address], ["93.184.216.34", address], [address, "93.184.216.34"]):
+        guarded, _ = leads_to(found)
+        with pytest.raises(Forbidden):
+            await guarded.get("https://cb.example/", at_most=10, accept="application/json")
+
+
+@covers("SEC-SSRF-60")
+async def test_an_answer_of_the_resolver_that_is_no_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket.socket, "connect", _never)
+    for found in ([""], ["localhost"], ["127.1"], ["0x7f.1"], []):
+        guarded, _ = leads_to(found)
+        with pytest.raises(Unreachable):
+            await guarded.post("https://cb.example/", b"", [], at_most=10)
 
 
 @covers("OAUTH-SSRF-02", "SEC-SSRF-59", "T-182")

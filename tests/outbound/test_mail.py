@@ -12,7 +12,7 @@ from email import policy
 import pytest
 
 from abeyance.outbound.caller import tls_context
-from abeyance.outbound.mail import Mail, MailRefused, SmtpMailer
+from abeyance.outbound.mail import AT_ONCE, Mail, MailRefused, SmtpMailer
 from abeyance.wire.secret import Secret
 from tests.covers import covers
 from tests.outbound.receiver import Authority
@@ -160,3 +160,29 @@ async def test_without_encryption_where_it_is_wanted_nothing_is_sent() -> None:
             await mailer(server.port, security="starttls").send(MAIL)
     assert server.data == ""
     assert not any(line.startswith("AUTH") for line in server.lines)
+
+
+@covers("SEC-SSRF-63")
+async def test_a_server_that_hangs_takes_no_threads_of_others() -> None:
+    connected, over = 0, asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connected
+        connected += 1
+        await over.wait()
+        writer.close()
+        del reader
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    sender = mailer(server.sockets[0].getsockname()[1])
+    sends = [asyncio.create_task(sender.send(MAIL)) for _ in range(50)]
+    async with asyncio.timeout(30):
+        while connected < AT_ONCE:  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(lambda: "free") == "free"
+    assert not any(each.done() for each in sends), "it was free while all of them hung"
+    assert connected == AT_ONCE
+    over.set()
+    refused = await asyncio.gather(*sends, return_exceptions=True)
+    assert {type(each) for each in refused} == {MailRefused}
+    server.close()

@@ -251,7 +251,9 @@ async def test_of_a_request_that_is_sent_again_the_token_that_came_last_counts(
 
 
 @covers("EXT-NOTIFY-03", "T-180", "T-185", "DTR-INV-06", "T-188", "T-106")
-@pytest.mark.parametrize("answer", [500, 503, 404, 302, Unreachable("refused"), Forbidden("x")])
+@pytest.mark.parametrize(
+    "answer", [500, 503, 404, 302, Unreachable("refused"), Forbidden("x"), RuntimeError("a bug")]
+)
 async def test_it_is_tried_again_for_a_quarter_of_an_hour_and_then_given_up(
     tmp_path: Path, answer: int | Exception
 ) -> None:

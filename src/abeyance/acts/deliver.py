@@ -6,10 +6,15 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
+import structlog
+
 from abeyance.acts.callback import call_back
 from abeyance.acts.house import House
 from abeyance.acts.notice import send_hook, send_mail
-from abeyance.pending.message import Claimed, MessageKind, RetryAt, Settled
+from abeyance.pending.message import Claimed, MessageKind, RetryAt, Settled, retry
+from abeyance.store.ports import StoreAway
+
+_log = structlog.get_logger("abeyance.outbox")
 
 LONGEST: Final = timedelta(seconds=35)  # an attempt (30 s), and what surrounds it
 LEASE: Final = timedelta(seconds=60)
@@ -35,6 +40,12 @@ async def deliver(house: House, claimed: Claimed) -> Settled:
     except asyncio.CancelledError:
         await give_back(house, claimed)
         raise
+    except StoreAway:
+        raise
+    except Exception as fault:
+        # A bug of ours is an attempt too: without a bound it would come again with each lease.
+        _log.error("a message could not be sent", kind=type(fault).__name__)
+        settled = retry(claimed, house.clock.now(), house.random(1)[0] / 255)
     await house.store.settle_message(claimed, settled)
     return settled
 

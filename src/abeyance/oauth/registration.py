@@ -105,6 +105,8 @@ def read_metadata(told: JsonObject, offered: Offered) -> dict[str, Json]:
         if not _fits(kind, value):
             if plain in ("redirect_uris", "interaction_redirect_uris"):
                 raise InvalidRedirectUri(f"{plain} is not a short array of strings")
+            if plain in CALLED:
+                raise unfit(plain)
             raise InvalidClientMetadata(f"{plain} is of the wrong type or not an accepted URI")
         taken[name] = value
     if len(taken) > 2 * len(MEMBERS):
@@ -123,6 +125,11 @@ def read_metadata(told: JsonObject, offered: Offered) -> dict[str, Json]:
             texts(taken, "authorization_details_types"), offered.details_types
         )
     return taken
+
+
+def unfit(member: str) -> InvalidClientMetadata:
+    """One text whatever is wrong, so that nobody learns where a name leads (OAUTH-SSRF-07)."""
+    return InvalidClientMetadata(f"{member} cannot be registered with this value")
 
 
 def texts(metadata: JsonObject, name: str) -> list[str]:

@@ -7,21 +7,22 @@ redirect is followed, nothing is decoded, no cookie kept; of the environment not
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 import httpcore2
 
 from abeyance.outbound.addresses import Address, is_public
+from abeyance.outbound.names import SystemResolver
 from abeyance.outbound.targets import Forbidden, Reach, Target, parse_target
 
 CONNECT_SECONDS: Final = 3.0
 TOTAL_SECONDS: Final = 10.0
 MOST_ADDRESSES: Final = 32
+MOST_AROUND: Final = 16 * 1024  # bytes of an answer that are not its body
 _USER_AGENT: Final = b"abeyance"
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
@@ -81,7 +82,7 @@ class GuardedCaller:
         resolve: Resolve | None = None,
     ) -> None:
         self._reach = reach
-        self._resolve = resolve or resolve_by_system
+        self._resolve = resolve or SystemResolver()
         self._tls = tls_context(ca_file)
 
     def check(self, url: str) -> None:
@@ -121,7 +122,7 @@ class GuardedCaller:
     async def _exchange(
         self, method: str, target: Target, body: bytes | None, headers: Headers, at_most: int
     ) -> Fetched:
-        pinned = _Pinned(await self._addresses(target))
+        pinned = _Pinned(await self._addresses(target), at_most + MOST_AROUND)
         sent = [
             (b"Host", target.authority.encode()),
             (b"User-Agent", _USER_AGENT),
@@ -131,11 +132,14 @@ class GuardedCaller:
         ]
         if body is not None:
             sent.append((b"Content-Length", str(len(body)).encode()))
-        async with httpcore2.AsyncHTTPConnection(
-            origin=httpcore2.Origin(b"https", target.host.encode(), target.port),
-            ssl_context=self._tls,
-            network_backend=pinned,
-        ) as connection:
+        async with (
+            pinned,
+            httpcore2.AsyncHTTPConnection(
+                origin=httpcore2.Origin(b"https", target.host.encode(), target.port),
+                ssl_context=self._tls,
+                network_backend=pinned,
+            ) as connection,
+        ):
             request = httpcore2.Request(
                 method,
                 httpcore2.URL(
@@ -173,11 +177,22 @@ class GuardedCaller:
 
 
 class _Pinned(httpcore2.AsyncNetworkBackend):
-    """Connects to these addresses alone, whatever name it is given."""
+    """Connects to these addresses alone, whatever name it is given. When the block ends, so does
+    the connection: the library forgets one that is cancelled in the middle of its handshake.
+    """
 
-    def __init__(self, addresses: Sequence[str]) -> None:
+    def __init__(self, addresses: Sequence[str], at_most: int) -> None:
         self._addresses = addresses
+        self._at_most = at_most
         self._network = httpcore2.AnyIOBackend()
+        self._stream: httpcore2.AsyncNetworkStream | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
 
     async def connect_tcp(
         self,
@@ -199,11 +214,45 @@ class _Pinned(httpcore2.AsyncNetworkBackend):
             if peer is None or _address(peer[0]) != _address(address):
                 await stream.aclose()
                 raise Unreachable("connected to another address than was judged")
-            return stream
+            self._stream = stream
+            return _Bounded(stream, self._at_most)
         raise fault or httpcore2.ConnectError("no address")
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
+
+
+class _Bounded(httpcore2.AsyncNetworkStream):
+    """Gives no more than so many bytes: what comes before an answer may be without an end."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, left: int) -> None:
+        self._stream = stream
+        self._left = left
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._left <= 0:
+            raise Unreachable("the answer is too long")
+        taken = await self._stream.read(min(max_bytes, self._left), timeout)
+        self._left -= len(taken)
+        return taken
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore2.AsyncNetworkStream:
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return _Bounded(stream, self._left)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
 
 
 async def _take(response: httpcore2.Response, at_most: int) -> bytes:
@@ -218,12 +267,6 @@ async def _take(response: httpcore2.Response, at_most: int) -> bytes:
 
 def _address(text: str) -> Address:
     return ipaddress.ip_address(text)
-
-
-async def resolve_by_system(host: str, port: int) -> Sequence[str]:
-    """All addresses of a host, by the system's resolver, in its order; beside the event loop."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""Mail by SMTP, through the operator's own server; the library does it in a thread of its own."""
+"""Mail by SMTP, through the operator's own server; the library does it in threads of our own."""
 
 import asyncio
 import smtplib
@@ -9,9 +9,11 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final, Protocol
 
+from abeyance.outbound.threads import Threads
 from abeyance.wire.secret import Secret
 
 SECONDS: Final = 10.0
+AT_ONCE: Final = 8  # connections to the mail server
 
 
 class MailRefused(Exception):
@@ -52,11 +54,15 @@ class SmtpMailer:
     username: str | None = None
     password: Secret | None = field(default=None, repr=False)
     tls: ssl.SSLContext = field(repr=False)
+    threads: Threads = field(
+        default_factory=lambda: Threads("abeyance-mail", AT_ONCE), repr=False, compare=False
+    )
 
     async def send(self, mail: Mail) -> None:
         try:
             async with asyncio.timeout(3 * SECONDS):
-                await asyncio.to_thread(self._send, self.render(mail))
+                message = self.render(mail)
+                await self.threads.run(lambda: self._send(message))
         except TimeoutError:
             raise MailRefused("no answer in time") from None
         except smtplib.SMTPRecipientsRefused as refused:

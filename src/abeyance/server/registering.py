@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from abeyance.acts.house import House
 from abeyance.oauth.client_document import host_of_id
-from abeyance.oauth.registration import CALLED, Offered, text, texts
+from abeyance.oauth.registration import CALLED, Offered, text, texts, unfit
 from abeyance.outbound.targets import Forbidden
 from abeyance.parties.client import Client, ClientId
 from abeyance.parties.likeness import outline
@@ -59,7 +59,7 @@ async def read_registered(
             try:
                 await house.outside.check_now(url)
             except Forbidden:
-                raise InvalidClientMetadata(f"{each} is no address that is called") from None
+                raise unfit(each) from None
     return replace(read, id=client, declared=False)
 
 
@@ -100,4 +100,4 @@ def _refusal(wrong: ConfigurationError) -> InvalidRedirectUri | InvalidClientMet
     member = _NAMES.get(member, member)
     if member in ("redirect_uris", "interaction_redirect_uris"):
         return InvalidRedirectUri(f"{member} has a URI that cannot be registered, or lacks one")
-    return InvalidClientMetadata(f"{member} cannot be registered with this value")
+    return unfit(member)

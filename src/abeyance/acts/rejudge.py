@@ -83,7 +83,8 @@ def _question(house: House, client: Client, snapshot: Snapshot) -> Question:
 def _compare(snapshot: Snapshot, verdict: Defer, by: PersonId) -> Rejudged:
     # Where the person whom it is about was to decide, nobody else could until now.
     able = snapshot.plan.reviewers & verdict.plan.reviewers
-    if not able or verdict.plan.approvals > snapshot.plan.approvals:
+    enough = snapshot.plan.approvals
+    if not able or not verdict.plan.approvals <= enough <= len(able):
         return Over()
     if verdict.interaction.first not in (None, snapshot.interaction.first):
         return Over()  # somebody should have done something first

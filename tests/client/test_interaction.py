@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from abeyance.client import Progress
+from abeyance.client import Authentication, Progress, TlsClientAuth
 from abeyance.client.progress import Waiting
 from tests.client.fakes import ISSUER, Handle, Kit, answer, error, granted
 from tests.covers import covers
@@ -94,14 +94,17 @@ def test_an_address_is_neither_fetched_nor_logged(
         ("https://people.as.test@evil.test/act/1", False),
     ],
 )
+@pytest.mark.parametrize("authentication", [None, TlsClientAuth()])
 def test_an_address_may_stand_where_the_server_says_that_people_act(
-    kit: Kit, uri: str, shown: bool
+    kit: Kit, uri: str, shown: bool, authentication: Authentication | None
 ) -> None:
     kit.server.metadata |= {
         "token_endpoint": "https://tokens.as.test/token",
         "deferred_interaction_origins": ["https://people.as.test", 7],
+        # Where a client shows its certificate, people do not act.
+        "mtls_endpoint_aliases": {"token_endpoint": "https://mtls.as.test/token"},
     }
-    handle = kit.defer()
+    handle = kit.defer(client=kit.client(authentication=authentication))
     kit.server.says(answer(required(uri)), granted())
     seen: list[Progress] = []
     handle.wait(seen.append)

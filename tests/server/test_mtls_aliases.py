@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from abeyance.acts.present import TokenRefused, present
+from abeyance.proofs.dpop import make_proof
+from abeyance.wire.secret import Secret
 from tests.covers import covers
 from tests.oauth.test_metadata import document
 from tests.served import CONFIG, ISSUER, Served, serve
@@ -98,6 +101,40 @@ async def test_without_a_certificate_a_proof_names_the_usual_address(served: Ser
     form = [("grant_type", "client_credentials"), ("scope", "now"), *more]
     refused = await served.post("/token", form, headers=elsewhere)
     assert refused.error == "invalid_dpop_proof"
+
+
+@covers("OAUTH-MTLS-05", "OAUTH-DPOP-06")
+async def test_our_own_resources_take_a_proof_for_their_alias_too(served: Served) -> None:
+    agent = AtTheAlias(served, "t1", fields=shown())
+    agent.dpop, agent.count = served.keys["d1"], served.c1.count
+    token = (await agent.ask(scope="now")).json["access_token"]
+    ours = f"{ISSUER}/userinfo"
+
+    async def show(url: str, certificate: bytes | None) -> str:
+        proof = make_proof(
+            served.keys["d1"],
+            method="GET",
+            url=url,
+            now=served.clock.now(),
+            jti=f"shown-{next(served.c1.count)}-of-many",
+            access_token=Secret(token),
+        )
+        bearer = await present(
+            served.house,
+            authorization=[f"DPoP {token}".encode()],
+            dpop=[proof.encode()],
+            method="GET",
+            url=ours,
+            audience="https://rs.example",
+            certificate=certificate,
+        )
+        return bearer.client
+
+    for url in (ours, f"{ALIAS}/userinfo"):
+        assert await show(url, MINE.der) == "t1"
+    for url, certificate in ((f"{ALIAS}/token", MINE.der), (ours, None)):
+        with pytest.raises(TokenRefused):
+            await show(url, certificate)
 
 
 @covers("OAUTH-CAUTH-24")

@@ -66,6 +66,8 @@ class ServerMetadata:
         told: dict[str, Any] = {
             name: url for name, url in self.mtls_endpoint_aliases.items() if name in _ALIASED
         }
+        # People still act where the usual token endpoint is: nobody asks their browser there.
+        told["interaction_origins"] = self.interaction_origins | {self.token_endpoint}
         return replace(self, **told)
 
     @property

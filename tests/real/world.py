@@ -164,6 +164,7 @@ class World:
                     group.create_task(self._review(person))
                 self._employ()
                 stack.callback(lambda: self.clients.kill())
+                await self._until(self._has_begun)
                 for _ in range(faults):
                     await asyncio.sleep(self.rng.random() * 0.3)
                     await self._strike()
@@ -215,6 +216,11 @@ class World:
                         host.start()  # its database was away when it began
                     await asyncio.sleep(0.02)
 
+    def _has_begun(self) -> bool:
+        """Somebody has got a token: there is something to break."""
+        log = self.folder / "log"
+        return log.exists() and b'"token": ' in log.read_bytes()
+
     def _employ(self) -> None:
         self.life += 1
         orders = Orders(self.folder, tuple(way.port for way in self.ways), _AT_ONCE, self.life)
@@ -258,7 +264,7 @@ class World:
             if so():
                 return
             await asyncio.sleep(_A_MOMENT)
-        raise AssertionError(f"clients never came to an end of {left_of(self.folder)}")
+        raise AssertionError(f"{self.faults}, and nothing comes of {left_of(self.folder)}")
 
     # --- what is done to them
 

@@ -70,7 +70,7 @@ FULL: Final = Plan(
     held=10_000,
     decisions=500,
     callbacks=1_000,
-    held_pg=1_000,
+    held_pg=400,
     kills=5,
 )
 QUICK: Final = Plan(

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import msgspec
 
+_PAUSE: Final = 0.2  # seconds
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: (\d+)")
 
 
@@ -42,8 +43,14 @@ class Connection:
         return head, await self._reader.readexactly(int(found[1]))
 
     async def open_request(self, message: bytes) -> str:
-        """Send a first request that is deferred; return its code."""
+        """Send a first request that is deferred; return its code.
+
+        Filling is not what is measured: a database that says "not now" is asked again.
+        """
         _, body = await self.exchange(message)
+        while b'"temporarily_unavailable"' in body:
+            await asyncio.sleep(_PAUSE)
+            _, body = await self.exchange(message)
         code: str = msgspec.json.decode(body)["deferral_code"]
         return code
 

@@ -91,7 +91,7 @@ class FullCycleCase(Case):
         asked, answers = self._once(self._callers[0])
         self._bare = ground.open_bare(answers)
         messages.write_messages(self._bare_file, asked)
-        self._cycle(1)
+        self._cycle(ground.plan.case_seconds)  # long enough for one, on a slow disk
 
     def measure(self) -> Pair:
         load, plan = self._ground.load, self._ground.plan

@@ -1,6 +1,7 @@
 """Run every lane, print the table, write the figures into docs/reliability.md.
 
-    python -m faults [--worlds N] [--images N] [--kills N] [--rounds N] [--shifts N]
+    python -m faults [--worlds N] [--images N] [--kills N] [--rounds N] [--switches N]
+                     [--shifts N]
     python -m faults world SEED      one simulated world, with its log
 
 Exits with 1 if a promise was broken, a fault never struck or a mutant was not caught.
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=360, help="of each race")
+    parser.add_argument("--switches", type=int, default=2, help="in an order of steps, at most")
     parser.add_argument("--shifts", type=int, default=120, help="of the soak, six hours each")
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--piece", type=Path, help="keep what was found here")
@@ -68,7 +70,7 @@ def run_all(given: argparse.Namespace) -> int:
         hunted = [] if given.no_mutants else hunt_all(pool)
     print(f"{len(hunted)} mutants hunted after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(2) as threads:
-        wanted = lanes(given.images, given.kills, given.rounds, given.shifts)
+        wanted = lanes(given.images, given.kills, given.rounds, given.switches, given.shifts)
         ran = list(threads.map(run_lane, wanted, [given.seed] * len(wanted)))
     piece = make_piece(given.seed, seen, ran, hunted)
     print(f"all of it took {time.monotonic() - began:.0f} s")

@@ -136,12 +136,12 @@ class Ran:
         return self.tally or self.lane.tries or self.passed
 
 
-def lanes(images: int, kills: int, rounds: int, shifts: int) -> Sequence[Lane]:
+def lanes(images: int, kills: int, rounds: int, switches: int, shifts: int) -> Sequence[Lane]:
     """Every lane that is tests, in the order of the report; what is not to be tried is left out."""
-    return [each for each in _lanes(images, kills, rounds, shifts) if each.much != 0]
+    return [each for each in _lanes(images, kills, rounds, switches, shifts) if each.much != 0]
 
 
-def _lanes(images: int, kills: int, rounds: int, shifts: int) -> Sequence[Lane]:
+def _lanes(images: int, kills: int, rounds: int, switches: int, shifts: int) -> Sequence[Lane]:
     fixed = None if rounds else 0  # what has no number of its own goes with the races
     return (
         Lane(
@@ -176,10 +176,12 @@ def _lanes(images: int, kills: int, rounds: int, shifts: int) -> Sequence[Lane]:
             ),
             number=fixed,
         ),
-        Lane("replay of recorded requests", "R9", "tests", ("tests/replay",)),
+        Lane(
+            "replay of recorded requests", "R9", "tests", ("tests/replay",), number=fixed,
+        ),
         Lane(
             "D interleavings", "R1 to R5", "races", ("tests/isolation",),
-            counts="SWITCHES", number=2 if rounds else 0,
+            counts="SWITCHES", number=switches,
         ),
         Lane(
             "soak: memory, descriptors, rows", "R12", "shifts of six hours",

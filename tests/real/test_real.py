@@ -4,6 +4,7 @@
 """
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ _NOT_HERE: Final = {
 }
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prlimit")
 @covers("SEC-RACE-12", "DTR-INV-06", "SEC-DOS-20")
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 async def test_whatever_is_killed_stopped_or_cut_off_no_promise_is_broken(

@@ -111,3 +111,20 @@ async def test_what_came_of_an_id_token_ends_when_its_person_withdraws(served: S
     assert await live_claims(served.house, str(issued.json["access_token"])) is None
     for code in (approved.code, waits.code):
         assert (await web(served, "narrower").poll(code)).error == "access_denied"
+
+
+@covers("OAUTH-JWTB-02", "OAUTH-PARAM-09", "OAUTH-JWT-07")
+@pytest.mark.parametrize("name", ["jti", "sub", "tenant", "iss", "scope", "act"])
+async def test_no_claim_holds_what_a_store_cannot(served: Served, name: str) -> None:
+    idp = Idp(served, client="narrower")
+    good: Any = {"jti": "one", "sub": "00u1", "tenant": "acme", "iss": IDP, "scope": "now"}
+    value: Any = good.get(name, "x") + "\0"
+    if name == "act":
+        value = {"sub": value}
+    answer = await Agent.of(served, "narrower").exchange(
+        idp.assertion(**{name: value}),
+        actor=str((await signed_in(served, "vic")).json["access_token"]),
+        subject_token_type=names.URN_JWT,
+        scope="now",
+    )
+    assert is_refused(answer, "invalid_request")

@@ -116,3 +116,13 @@ async def test_no_client_takes_the_name_of_one_that_was_looked_at(
     assert renamed.status == 200
     told = ROBOT | {"client_id": one["client_id"], "client_name": name}
     assert (await desk.manage("PUT", one, told)).error == "invalid_client_metadata"
+
+
+@covers("OAUTH-DCR-10", "OAUTH-PARAM-01")
+@pytest.mark.parametrize("client", ["a%00b", "%00", "a%0ab", "%ff", "%C3%A9", "a%7f"])
+async def test_no_store_is_asked_for_a_client_that_nobody_could_be(
+    served: Served, client: str
+) -> None:
+    for method in ("GET", "DELETE"):
+        answer = await Desk(served).call(method, f"/register?client_id={client}", token="x" * 43)
+        assert (answer.status, answer.error) == (400, "invalid_request")

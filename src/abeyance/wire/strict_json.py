@@ -1,4 +1,4 @@
-"""JSON from outside, strictly: no duplicate names, `NaN`, deep nesting or lone surrogates.
+"""JSON from outside, strictly: no duplicate names, `NaN`, deep nesting, lone surrogates or NUL.
 
 Source: OAUTH-PARAM-09 (RFC 8259 §4 leaves duplicate names undefined, which is
 how two readers come to see two requests).
@@ -105,6 +105,9 @@ def _check_text(value: Any) -> None:
         case str():
             if any("\ud800" <= character <= "\udfff" for character in value):
                 raise NotStrictJson("lone surrogate")
+            # No database that we know keeps it as text, and nobody has a use for it.
+            if "\0" in value:
+                raise NotStrictJson("NUL")
         case list():
             for item in value:
                 _check_text(item)

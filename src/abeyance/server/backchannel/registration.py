@@ -263,6 +263,9 @@ def _named(query: bytes) -> ClientId | None:
         raise InvalidRequest("The query cannot be read") from None
     if len(pairs) != 1 or pairs[0][0] != names.CLIENT_ID:
         raise InvalidRequest("The query has something else than client_id")
+    # Before any store is asked: not every one takes every character.
+    if not (pairs[0][1].isascii() and pairs[0][1].isprintable()):
+        raise InvalidRequest("The query cannot be read")
     return ClientId(pairs[0][1])
 
 

@@ -30,17 +30,19 @@ _KEEPER: Final = """
     trap '' INT TERM HUP
     bin=$1; home=$2; shift 2
     start() { "$bin/postgres" -D "$home/data" "$@" </dev/null >>"$home/log" 2>&1 & server=$!; }
+    everybody() { echo "$server"; cat /proc/"$server"/task/*/children || pgrep -P "$server"; }
     start "$@"
     while read -r order; do
         case $order in
             start) start "$@" ;;
             stop) kill -INT "$server"; wait "$server" ;;
             crash) kill -QUIT "$server"; wait "$server" ;;
-            freeze) kill -STOP "$server" ;;
-            thaw) kill -CONT "$server" ;;
+            freeze) kill -STOP $(everybody) ;;
+            thaw) kill -CONT $(everybody) ;;
         esac
         echo done
     done
+    kill -CONT $(everybody)
     kill -QUIT "$server"
     wait "$server"
     rm -rf "$home"
@@ -139,6 +141,13 @@ class PostgresServer:
     def crash(self) -> None:
         """End at once, as `kill -9` would; the next start recovers."""
         self._order("crash")
+
+    def freeze(self) -> None:
+        """Stop all its processes where they are: connections stay, and nobody answers."""
+        self._order("freeze")
+
+    def thaw(self) -> None:
+        self._order("thaw")
 
     def close(self) -> None:
         """Stop and remove everything."""

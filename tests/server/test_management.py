@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from abeyance.server.gauges import BEAT
 from abeyance.server.management import Management
 from abeyance.server.settings import ConfigurationError, Listen, load_settings
 from abeyance.store.ports import StoreAway
 from tests.covers import covers
-from tests.served import SECRET, Served
+from tests.served import SECRET, Served, serve
 
 _OF_THE_PROCESS = "process_"
 
@@ -173,3 +175,40 @@ def test_the_listener_is_of_this_machine_alone_unless_settings_say_otherwise() -
     for wrong in ("127.0.0.1:8400", "everywhere", "127.0.0.1"):
         with pytest.raises(ConfigurationError, match=r"management\.listen"):
             _listens(wrong)
+
+
+@covers("SEC-OPS-14")
+async def test_how_late_the_event_loop_is_can_be_watched(served: Served) -> None:
+    beside = _opened(served)
+    served.clock.move(BEAT)
+    served.clock.move(BEAT + 3)
+    samples = await _samples(beside)  # which is 5 s later
+    assert samples["abeyance_event_loop_lag_seconds_count"] == 3
+    assert samples["abeyance_event_loop_lag_seconds_sum"] == 3 + 5 - BEAT
+    assert samples['abeyance_event_loop_lag_seconds_bucket{le="1.0"}'] == 1
+
+
+@covers("SEC-OPS-14", "SEC-DOS-20")
+async def test_who_is_turned_away_is_counted_and_probes_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(tmp_path) as served:
+        beside = _opened(served)
+        before = (await _samples(beside))["abeyance_unavailable_total"]
+
+        async def gone(*_: object, **__: object) -> None:
+            raise StoreAway("gone")
+
+        with monkeypatch.context() as patched:
+            for name in ("check", "find_client", "find_session", "apply"):
+                patched.setattr(type(served.house.store), name, gone)
+            served.clock.move(1)
+            for answer in (
+                await served.s1.ask(),
+                await served.get("/authorize?response_type=code&client_id=s1"),
+            ):
+                assert (answer.status, answer.header("retry-after")) == (503, "5")
+            for path in ("/readyz", "/livez"):
+                await served.get(path)
+            assert (await beside.get("/readyz")).status == 503
+        assert (await _samples(beside))["abeyance_unavailable_total"] == before + 2

@@ -7,14 +7,17 @@ else that comes from outside, so the series are as many whatever is sent (SEC-OP
 import asyncio
 from typing import Final
 
-from prometheus_client import Gauge, ProcessCollector
+from prometheus_client import Gauge, Histogram, ProcessCollector
 
 from abeyance import __version__
-from abeyance.acts.house import House
+from abeyance.acts.house import House, Timer
+from abeyance.server.http import UNAVAILABLE
 from abeyance.store.ports import StoreAway
 
 FRESH: Final = 5.0  # seconds for which a measure stands, however many look
 AT_MOST: Final = 50_000  # that are counted
+BEAT: Final = 0.5  # seconds between two looks at how late the event loop is
+_LATE: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _UNKNOWN: Final = float("nan")
 
 
@@ -26,11 +29,13 @@ class Gauges:
         "_held",
         "_house",
         "_lag",
+        "_late",
         "_looking",
         "_measured",
         "_messages",
         "_oldest",
         "_pending",
+        "_timer",
         "_up",
     )
 
@@ -59,6 +64,28 @@ class Gauges:
         )
         build.labels(version=__version__).set(1)
         ProcessCollector(registry=house.counters.registry)
+        house.counters.registry.register(UNAVAILABLE)
+        self._late = Histogram(
+            "abeyance_event_loop_lag_seconds",
+            "By how much the event loop was late, looked at twice a second",
+            buckets=_LATE,
+            registry=house.counters.registry,
+        )
+        self._timer = self._beat()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _beat(self) -> Timer:
+        clock = self._house.clock
+        due = clock.tick() + BEAT
+
+        def go_off() -> None:
+            self._late.observe(max(0.0, clock.tick() - due))
+            self._timer = self._beat()
+
+        return clock.after(BEAT, go_off)
 
     def _gauge(self, name: str, documentation: str) -> Gauge:
         registry = self._house.counters.registry

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import structlog
+from prometheus_client import Counter
 
 from abeyance.acts.house import ClientRequest, Wait
 from abeyance.faces.render import render_error
@@ -61,6 +62,12 @@ _NAMES: Final = frozenset(
     for name, value in vars(names).items()
     if name.isupper() and isinstance(value, str) and re.fullmatch(r"[a-z_]+", value)
 ) | {"code", "refresh_token"}  # secrets, though no grant of ours reads them yet
+
+# Of this process, whichever endpoint it was; whoever looks after us is not counted as turned away.
+UNAVAILABLE: Final = Counter(
+    "abeyance_unavailable", "Answers 503, but those of probes", registry=None
+)
+_PROBES: Final = frozenset({"/livez", "/readyz", "/healthz", "/startupz", "/metrics"})
 
 JSON: Final = (b"content-type", b"application/json")
 NEVER_STORED: Final = (
@@ -202,10 +209,17 @@ async def send_reply(
         (b"x-request-id", request_id(scope)),
         *reply.headers,
     ]
+    note_status(scope, reply.status)
     if reply.status == 413:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def note_status(scope: Scope, status: int) -> None:
+    """Count who is turned away because something that the answer needs is not there."""
+    if status == 503 and scope["path"] not in _PROBES:
+        UNAVAILABLE.inc()
 
 
 def request_id(scope: Scope) -> bytes:

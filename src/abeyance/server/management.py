@@ -59,6 +59,8 @@ class Management:
 
     def closed(self) -> None:
         """The store is closed: nothing can be measured."""
+        if self._gauges is not None:
+            self._gauges.close()
         self._house = self._check = self._gauges = None
         self._phase = Phase.STOPPING
 

@@ -177,6 +177,7 @@ class PagesApp:
         self, scope: http.Scope, message: MutableMapping[str, Any], state: dict[str, Any]
     ) -> None:
         """Add the fields of every page, without overruling what a page says itself."""
+        http.note_status(scope, message["status"])
         headers = list(message["headers"])
         said = {name for name, _ in headers}
         for name, value in guard.HEADERS.items():

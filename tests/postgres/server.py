@@ -37,12 +37,12 @@ _KEEPER: Final = """
             start) start "$@" ;;
             stop) kill -INT "$server"; wait "$server" ;;
             crash) kill -QUIT "$server"; wait "$server" ;;
-            freeze) kill -STOP $(everybody) ;;
-            thaw) kill -CONT $(everybody) ;;
+            freeze) kill -STOP $(everybody) 2>/dev/null ;;
+            thaw) kill -CONT $(everybody) 2>/dev/null ;;
         esac
         echo done
     done
-    kill -CONT $(everybody)
+    kill -CONT $(everybody) 2>/dev/null
     kill -QUIT "$server"
     wait "$server"
     rm -rf "$home"

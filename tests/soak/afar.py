@@ -95,11 +95,11 @@ def _client(url: str) -> httpx2.AsyncClient:
 
 
 @asynccontextmanager
-async def serve_afar(folder: Path, config: str) -> AsyncIterator[Afar]:
-    """Run a server in a process of its own until the block ends."""
+async def serve_afar(folder: Path, config: str, *, name: str = "abeyance") -> AsyncIterator[Afar]:
+    """Run a server in a process of its own until the block ends; `name`: of its files."""
     keys = place_keys(folder)
-    file = folder / "abeyance.toml"
-    file.write_text(config.replace("{data}", str(folder)))
+    file = folder / f"{name}.toml"
+    file.write_text(config.replace("{data}", str(folder)).replace("{extra}", ""))
     with _process(file) as (process, address):
         url = f"http://{address}"
         nothing = cast(Any, None)  # of the house: it is not here

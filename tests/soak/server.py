@@ -15,6 +15,7 @@ from typing import Final
 
 from abeyance.server.http import Endpoint, Receive, Scope, Send
 from abeyance.server.launch import address_of, reserve, running_server
+from abeyance.server.logs import configure_logs
 from abeyance.server.settings import load_settings
 from abeyance.server.settings_values import Listen
 from tests.served import MovableClock
@@ -57,6 +58,7 @@ async def _tell(send: Send, what: dict[str, int]) -> None:
 
 
 def main() -> None:
+    configure_logs("INFO", "json")  # to standard error: nobody reads our output any more
     clock = MovableClock()
     with reserve(Listen("127.0.0.1", 0)) as listener:
         address = address_of(listener)

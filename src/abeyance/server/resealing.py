@@ -5,7 +5,6 @@ done under a lease: of several processes one does it, and another goes on if tha
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
@@ -14,16 +13,19 @@ from typing import Final
 import structlog
 
 from abeyance.acts.house import House
-from abeyance.acts.resealing import NOTICED, reseal, retire_outgoing
+from abeyance.acts.resealing import (
+    LEASE,
+    NOTICED,
+    end_turn,
+    reseal_in_turn,
+    retire_outgoing,
+    take_turn,
+)
 from abeyance.keys import UnsafeKeys
 from abeyance.keys.ring import LOOK_EVERY
-from abeyance.pending.handles import HOME_BYTES, Home
-from abeyance.pending.reservation import Reservation
 from abeyance.store.ports import StoreAway
 
 RETRY_EVERY: Final = timedelta(hours=1)  # whether an old root may go
-_LEASE: Final = timedelta(minutes=10)
-_KEY: Final = hashlib.sha256(b"lease of sealing anew").digest()
 
 _log = structlog.get_logger("abeyance.keys")
 
@@ -43,7 +45,6 @@ async def resealing(house: House) -> AsyncIterator[None]:
 class _Caretaker:
     def __init__(self, house: House) -> None:
         self._house = house
-        self._me = Home(house.random(HOME_BYTES))
         self._due: datetime | None = None  # when there is something to do again
         self._root = house.keys.root.id
 
@@ -51,7 +52,7 @@ class _Caretaker:
         while True:
             try:
                 self._house.keys.look()
-                if self._is_due() and await self._has_lease():
+                if self._is_due():
                     await self._work()
             except (StoreAway, OSError, UnsafeKeys) as fault:
                 _log.warning("what an old root has sealed stays for now", problem=str(fault))
@@ -70,18 +71,18 @@ class _Caretaker:
             self._root, self._due = keys.root.id, keys.root.at + NOTICED
         return now >= self._due
 
-    async def _has_lease(self) -> bool:
-        now = self._house.clock.now()
-        wanted = Reservation(_KEY, self._me, now + _LEASE)
-        return (await self._house.store.reserve(wanted, now=now)).home == self._me
-
     async def _work(self) -> None:
-        done = await reseal(self._house)
+        house, now = self._house, self._house.clock.now()
+        done = await reseal_in_turn(house) if await take_turn(house) else None
+        if done is None:  # another does; look whether it still lives
+            self._due = now + LEASE
+            return
         if done.anew or done.lost:
             _log.info("sealed anew", values=done.anew, lost=done.lost)
-        for root in await retire_outgoing(self._house):
+        for root in await retire_outgoing(house):
             _log.info("an old root is used no more", root=root.id)
-        self._due = self._house.clock.now() + RETRY_EVERY
+        await end_turn(house)
+        self._due = house.clock.now() + RETRY_EVERY
 
     async def _pass(self, seconds: float) -> None:
         passed = asyncio.Event()

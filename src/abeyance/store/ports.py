@@ -537,6 +537,7 @@ class Work(StrEnum):
     """What one process does for all that share a store."""
 
     DISPOSAL = "disposal"
+    RESEALING = "resealing"
 
 
 class Leases(Protocol):

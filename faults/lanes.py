@@ -177,6 +177,17 @@ def _lanes(images: int, kills: int, rounds: int, switches: int, shifts: int) -> 
             number=fixed,
         ),
         Lane(
+            "C workers, a frozen database, upgrades", "R7, R9", "tests",
+            (
+                "tests/server/test_workers.py",
+                "tests/server/test_frozen.py",
+                "tests/server/test_bounds.py",
+                "tests/server/test_roots_in_processes.py",
+                "tests/server/test_rolling.py",
+            ),
+            number=fixed,
+        ),
+        Lane(
             "replay of recorded requests", "R9", "tests", ("tests/replay",), number=fixed,
         ),
         Lane(

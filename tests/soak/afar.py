@@ -19,6 +19,7 @@ from tests.served import Answer, MovableClock, Served, place_keys
 from tests.soak.server import MOVED, TIDY
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
+PROGRAM: Final = "tests.soak.server"
 _WITHIN: Final = 60.0  # seconds; nothing here depends on them
 
 
@@ -95,12 +96,14 @@ def _client(url: str) -> httpx2.AsyncClient:
 
 
 @asynccontextmanager
-async def serve_afar(folder: Path, config: str, *, name: str = "abeyance") -> AsyncIterator[Afar]:
+async def serve_afar(
+    folder: Path, config: str, *, name: str = "abeyance", program: str = PROGRAM
+) -> AsyncIterator[Afar]:
     """Run a server in a process of its own until the block ends; `name`: of its files."""
     keys = place_keys(folder)
     file = folder / f"{name}.toml"
     file.write_text(config.replace("{data}", str(folder)).replace("{extra}", ""))
-    with _process(file) as (process, address):
+    with _process(file, program) as (process, address):
         url = f"http://{address}"
         nothing = cast(Any, None)  # of the house: it is not here
         afar = Afar(
@@ -120,12 +123,12 @@ async def serve_afar(folder: Path, config: str, *, name: str = "abeyance") -> As
 
 
 @contextmanager
-def _process(file: Path) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def _process(file: Path, program: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """The server, and its address. Whoever ends it finds that it has ended well."""
     log = file.with_suffix(".log")
     with log.open("w") as told:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.soak.server", str(file)],
+            [sys.executable, "-m", program, str(file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=told,

@@ -230,3 +230,26 @@ async def test_the_notification_token_of_the_deferring_poll_is_the_one_that_coun
                 await asyncio.sleep(0.001)
         [post] = network.posts
         assert post.headers["Authorization"] == "Bearer right-" + "n" * 22
+
+
+@covers("DEV-DTR-06", "DTR-CB-02")
+async def test_a_hand_over_that_is_told_again_is_called_back_by_the_token_that_came_last(
+    tmp_path: Path,
+) -> None:
+    network = Network()
+    called = CLIENTS.replace(
+        'id = "tv"', 'id = "tv"\ndeferred_client_notification_endpoint = "https://tv.example/n"', 1
+    )
+    async with open_devices(tmp_path, clients=called, outside=network) as served:
+        device = await approved(tv(served), scope="read")
+        told = await device.poll(defer=True, client_notification_token="first-" + "n" * 22)
+        again = await device.poll(defer=True, client_notification_token="second-" + "n" * 22)
+        assert again.code == told.code
+        assert served.house.answering.is_out(await served.key_of(told.code))
+        served.clock.move(6)
+        await served.approve(told.code)
+        async with asyncio.timeout(30):
+            while not network.posts:  # noqa: ASYNC110  # the network tells nobody
+                await asyncio.sleep(0.001)
+        [post] = network.posts
+        assert post.headers["Authorization"] == "Bearer second-" + "n" * 22

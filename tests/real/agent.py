@@ -117,8 +117,11 @@ class Agent:
         """Is it over before its code was ever seen?"""
         answer = await self._post("/token", self._first(request))
         if answer is None or "deferral_code" not in answer.json():
-            said = None if answer is None else answer.json().get("error")
-            return said in (names.ACCESS_DENIED, names.EXPIRED_TOKEN)
+            if answer is None:
+                return False
+            # 429: what a reviewer has just refused is not asked again for a while (EXT-QUEUE-05).
+            said = answer.json().get("error")
+            return said in (names.ACCESS_DENIED, names.EXPIRED_TOKEN) or answer.status_code == 429
         request["code"] = answer.json()["deferral_code"]
         self.journal.write(request=request["request"], code=request["code"])
         lifetime = min(LIFETIMES[each] for each in request["scope"])

@@ -7,7 +7,6 @@ also judged by the independent checker of `faults`.
 `SWITCHES` bounds the orders (see `orders`); `all` tries every one.
 """
 
-import asyncio
 import itertools
 import os
 from collections import Counter
@@ -221,8 +220,8 @@ class Ground:
         return list(check(self.log.events))
 
 
-async def _stay(_: Post) -> None:
-    await asyncio.Event().wait()
+async def _idle(_: Post) -> None:
+    """Never looks."""
 
 
 @asynccontextmanager
@@ -235,7 +234,7 @@ async def open_ground(folder: Path, url: str | None) -> AsyncIterator[Ground]:
     )
     async with AsyncExitStack() as stack:
         # Nobody empties the outbox but who is told to.
-        stack.enter_context(patch.object(Post, "run", _stay))
+        stack.enter_context(patch.object(Post, "run", _idle))
         if url is not None:
             stack.enter_context(keeping_in(url))
         servers = [await stack.enter_async_context(serving())]

@@ -35,6 +35,7 @@ async def two(database: Database, folder: Path) -> AsyncIterator[tuple[Afar, Afa
     config = f'store.url = "{database.url}"\n' + CONFIG.replace("{hash}", HASH).replace(
         'id = "s1"', 'id = "s1"\ndeferred_client_notification_endpoint = "https://cb.example/"', 1
     )
+    config = config.replace('lifetime = "1h"', 'lifetime = "3d"')
     config = config.replace("creations_burst = 50", f"creations_burst = {MANY}")
     async with AsyncExitStack() as stack:
         one = await stack.enter_async_context(serve_afar(folder, config, name="one"))

@@ -139,7 +139,6 @@ async def test_of_a_session_only_what_was_granted_in_it_is_checked(served: Serve
         UMA | {"action": "grant"},
         UMA | {"reason": "x" * 201},
         {"person_id": ""},
-        {"client_id": "a\u0000b"},
     ],
 )
 async def test_a_signal_about_nobody_in_particular_is_refused(
@@ -148,6 +147,14 @@ async def test_a_signal_about_nobody_in_particular_is_refused(
     codes = await three(served)
     answer = await (await ops(served)).post("/signals", {"action": "close"} | body)
     assert answer.status == 422, answer.body
+    assert await ends(served, codes) == [WAITS] * 3
+
+
+@covers("EXT-EVENTS-01")
+async def test_a_signal_that_no_store_can_hold_cannot_be_read(served: Served) -> None:
+    codes = await three(served)
+    told = {"action": "close", "client_id": "a\u0000b"}
+    assert (await (await ops(served)).post("/signals", told)).status == 400
     assert await ends(served, codes) == [WAITS] * 3
 
 

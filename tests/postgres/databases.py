@@ -44,12 +44,14 @@ class Databases:
     server: PostgresServer
     _free: list[str] = field(default_factory=list)
     _made: int = 0
+    _has_template: bool = False
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[Database]:
         """One with the schema and nothing in it."""
-        if self._made == 0:
+        if not self._has_template:
             await self._make_template()
+            self._has_template = True
         name = self._free.pop() if self._free else await self._make(_TEMPLATE)
         yield Database(self.server, name)
         await self._empty(name)

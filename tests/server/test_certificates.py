@@ -24,6 +24,7 @@ CA = make_certificate("CN=Clients", authority=True)
 MINE = make_certificate(by=CA, others=[DNSName("t1.example")])
 OTHER = make_certificate(by=CA, others=[DNSName("t2.example")])
 SELF = make_certificate("CN=whoever")
+_REVIEW = 'name = "review"\nthen = "defer"'
 PROXY = 'trusted_proxies = ["192.0.2.1"]'
 MTLS = '[mtls]\nenabled = true\ncertificate_header = "Client-Cert"\nca_file = "ca.pem"'
 CLIENTS = """
@@ -128,6 +129,22 @@ async def test_a_client_gets_a_token_bound_to_the_certificate_that_names_it(
     )
     assert told.json["cnf"] == {"x5t#S256": thumbprint(MINE.der)}
     assert told.json["token_type"] == "Bearer"
+
+
+@covers("EXT-QUEUE-06", "OAUTH-MTLS-06")
+async def test_what_was_approved_for_a_certificate_answers_that_one_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    config = (CONFIG + CLIENTS).replace(_REVIEW, _REVIEW + "\nremember = true")
+    async with serve(tmp_path, config=config, extra=f"{PROXY}\n\n{MTLS}") as served:
+
+        def with_both(made: Made) -> WithBoth:
+            return WithBoth(served, "t3", fields=tuple(field(made)))
+
+        waits = await with_both(MINE).ask(scope="read")
+        await served.approve(waits.code)
+        assert (await with_both(MINE).poll(waits.code)).status == 200
+        assert (await with_both(MINE).ask(scope="read")).status == 200
+        assert (await with_both(OTHER).ask(scope="read")).error == "authorization_pending"
 
 
 @covers("OAUTH-CAUTH-19", "OAUTH-CAUTH-21", "SEC-TM-34")

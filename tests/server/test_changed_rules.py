@@ -8,6 +8,9 @@ from abeyance.acts.decide import Counted, NotCounted, Obstacle
 from abeyance.pending.votes import Verdict
 from tests.covers import covers
 from tests.exchange.pair import TAKER, at_page, consent_form, open_pair
+from tests.people.house import CONFIG as PEOPLE
+from tests.people.house import Flow, open_people, web
+from tests.people.test_refreshing import LEDGER, refresh_of
 from tests.served import CONFIG, Served, serve
 
 _REVIEW = '[[rules]]\nname = "review"\n'
@@ -80,6 +83,23 @@ async def test_what_todays_rules_allow_as_well_is_approved(tmp_path: Path, confi
         await served.approve(code)
         served.clock.move(601)
         assert (await served.s1.poll(code)).status == 200
+
+
+@covers("EXT-STALE-02", "EXT-BOUND-03")
+async def test_todays_rules_know_that_a_refresh_is_of_what_was_approved(tmp_path: Path) -> None:
+    approved = "when = \"grant_type == 'refresh_token' && approved\""
+    assert approved in PEOPLE
+    asks = PEOPLE.replace(approved, "when = \"grant_type == 'nobody' && approved\"")
+    async with open_people(tmp_path, config=asks) as served:
+        flow = Flow(web(served, "many"))
+        first = await flow.deferred(scope="read", resource=LEDGER)
+        await served.approve(first)
+        token = refresh_of(await flow.client.poll(first))
+        waits = await flow.refresh(token, defer=True)
+    answers = PEOPLE.replace('name = "review"\n', 'name = "review"\nwhen = "approved"\n')
+    async with open_people(tmp_path, config=answers) as served:
+        await served.approve(waits.code)
+        assert (await web(served, "many").poll(waits.code)).status == 200
 
 
 @covers("EXT-STALE-02")

@@ -29,7 +29,7 @@ async def find_memory(house: House, asked: Asked, verdict: Defer) -> StandingApp
         return None
     if claimed.lacks_consent(asked.access):
         return None
-    binding = Binding(None if asked.key is None else asked.key.jkt)
+    binding = Binding(None if asked.key is None else asked.key.bound)
     way = way_of(asked.grant.name, claimed.asserted_by, claimed.exchanged)
     for approval in await house.store.find_standing(asked.client.id, claimed.subject, now=now):
         if approval.answers(

@@ -17,7 +17,7 @@ from abeyance.pending.change import Advance, AuditEvent, Change
 from abeyance.pending.exchanged import audience, outermost
 from abeyance.pending.request import Held, Loaded, Snapshot
 from abeyance.pending.states import Denied, Event, Outcome
-from abeyance.policy.decider import Defer, Deny, Issue, Question
+from abeyance.policy.decider import Defer, Deny, Issue, Question, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ async def rejudge(house: House, loaded: Loaded, by: PersonId) -> Rejudged:
     client = await house.store.find_client(snapshot.client)
     if client is None:
         return Over()
-    verdict = await house.decider.decide(_question(house, client, snapshot))
+    verdict = await ask_again(house, client, loaded)
     match verdict:
         case Issue():
             return _AS_ASKED
@@ -66,17 +66,22 @@ async def rejudge(house: House, loaded: Loaded, by: PersonId) -> Rejudged:
             return _compare(snapshot, verdict, by)
 
 
-def _question(house: House, client: Client, snapshot: Snapshot) -> Question:
-    return Question(
-        client=client,
-        grant_type=snapshot.grant_type,
-        subject=snapshot.subject,
-        asked=replace(snapshot.asked, lifetime=house.terms.approval),
-        bound=snapshot.binding.bound is not None,
-        at=house.clock.now(),
-        person=snapshot.person,
-        actor=outermost(snapshot.actor),
-        audience=audience(snapshot.exchanged),
+async def ask_again(house: House, client: Client, loaded: Loaded) -> Verdict:
+    """What the rules say if the same is asked now. Raises what they raise."""
+    snapshot, family = loaded.snapshot, loaded.family
+    return await house.decider.decide(
+        Question(
+            client=client,
+            grant_type=snapshot.grant_type,
+            subject=snapshot.subject,
+            asked=replace(snapshot.asked, lifetime=house.terms.approval),
+            bound=snapshot.binding.bound is not None,
+            at=house.clock.now(),
+            person=snapshot.person,
+            approved=family is not None and family.approved,
+            actor=outermost(snapshot.actor),
+            audience=audience(snapshot.exchanged),
+        )
     )
 
 
@@ -92,12 +97,12 @@ def _compare(snapshot: Snapshot, verdict: Defer, by: PersonId) -> Rejudged:
 
 
 async def end(house: House, held: Held) -> None:
-    """End this request; what was issued at its home stays."""
-    now = house.clock.now()
+    """End this request, unless somebody has moved it; what was issued at its home stays."""
+    now, n, ended = house.clock.now(), held.key.n, Denied(Outcome.PRECONDITION_FAILED)
     await house.store.apply(
         Change(
             held.key.home,
-            (Advance(held.key.n, Event.STALE, Denied(Outcome.PRECONDITION_FAILED), alive_at=now),),
-            (AuditEvent(n=held.key.n, at=now, event="rules_changed", actor="system", detail={}),),
+            (Advance(n, Event.STALE, ended, alive_at=now, version=held.version),),
+            (AuditEvent(n=n, at=now, event="rules_changed", actor="system", detail={}),),
         )
     )

@@ -12,12 +12,12 @@ from typing import Final, assert_never
 
 from abeyance.acts.dispose import close, close_home, stands
 from abeyance.acts.house import House
+from abeyance.acts.rejudge import ask_again
 from abeyance.acts.standing import actor_stands, derived_stands, still_allowed
 from abeyance.grants.grant import Behind
-from abeyance.pending.exchanged import audience, outermost
 from abeyance.pending.request import Loaded
 from abeyance.pending.states import Approved, AwaitingInteraction, Pending
-from abeyance.policy.decider import Deny, Question
+from abeyance.policy.decider import Deny
 from abeyance.store.ports import (
     AsAsker,
     Ended,
@@ -99,21 +99,7 @@ async def _still_holds(house: House, loaded: Loaded) -> bool:
         or not await actor_stands(house, snapshot.actor)
     ):
         return False
-    verdict = await house.decider.decide(
-        Question(
-            client=client,
-            grant_type=snapshot.grant_type,
-            subject=snapshot.subject,
-            asked=snapshot.asked,
-            bound=loaded.held.binding.bound is not None,
-            at=house.clock.now(),
-            person=snapshot.person,
-            approved=loaded.family is not None and loaded.family.approved,
-            actor=outermost(snapshot.actor),
-            audience=audience(snapshot.exchanged),
-        )
-    )
-    return not isinstance(verdict, Deny)
+    return not isinstance(await ask_again(house, client, loaded), Deny)
 
 
 def _wanted(ground: OfClient | OfConsent | OfPerson, ended: Ended) -> Wanted:

@@ -229,6 +229,7 @@ class _Bounded(httpcore2.AsyncNetworkStream):
         self._stream = stream
         self._left = left
 
+    # `timeout` is the library's signature, here as above.
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self._left <= 0:
             raise Unreachable("the answer is too long")

@@ -70,4 +70,4 @@ class Answering:
         owed = self._owed.get(key)
         if owed is not None:
             return now < owed.since + STUCK
-        return key not in self._out and now < opened_at + STUCK
+        return not self.is_out(key) and now < opened_at + STUCK

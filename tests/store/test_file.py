@@ -405,7 +405,8 @@ async def test_a_waiting_request_costs_little_more_than_what_it_asks(tmp_path: P
         )
     each = (path.stat().st_size - empty) / n
     beyond = each - len(canonical_json(ASKED.to_json()))
-    assert beyond < 1_100, f"{each:.0f} bytes a waiting request, {beyond:.0f} beyond what it asks"
+    # About 1,085, give or take 10: how full the pages get is chance. One more index is 50 or more.
+    assert beyond < 1_150, f"{each:.0f} bytes a waiting request, {beyond:.0f} beyond what it asks"
 
 
 def page_bytes(path: Path) -> int:

@@ -15,6 +15,7 @@ from tests.covers import covers
 from tests.served import SECRET, Served, serve
 
 _OF_THE_PROCESS = "process_"
+_DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def _beside(served: Served, management: Management) -> Served:
@@ -212,3 +213,20 @@ async def test_who_is_turned_away_is_counted_and_probes_are_not(
                 await served.get(path)
             assert (await beside.get("/readyz")).status == 503
         assert (await _samples(beside))["abeyance_unavailable_total"] == before + 2
+
+
+@covers("SEC-OPS-14")
+@pytest.mark.parametrize("file", ["alerts.yml", "dashboard.json"])
+async def test_what_is_watched_is_there_to_be_watched(served: Served, file: str) -> None:
+    served.clock.move(5)
+    told = (await _opened(served).get("/metrics")).body.decode()
+    there = dict(re.findall(r"^# TYPE (\S+) (\S+)$", told, re.MULTILINE))
+    text = re.sub(r"^ *#.*", "", (_DEPLOY / file).read_text(), flags=re.MULTILINE)
+    names = set(re.findall(r"\b(?:abeyance|process)_\w+", text))
+    assert len(names) > 10
+    unknown = {each for each in names if each.removesuffix("_bucket") not in there}
+    assert unknown == set()
+    quantiles = {each.removesuffix("_bucket") for each in names if each.endswith("_bucket")}
+    assert {there[each] for each in quantiles} == {"histogram"}
+    labels = set(re.findall(r'\b(?:result|outcome|by)="(\w+)"', text))
+    assert labels <= {"given_up"}, "a value that no counter has would never be seen"

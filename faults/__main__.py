@@ -1,7 +1,7 @@
 """Run every lane, print the table, write the figures into docs/reliability.md.
 
     python -m faults [--worlds N] [--images N] [--kills N] [--rounds N] [--switches N]
-                     [--shifts N]
+                     [--shifts N] [--inputs N]
     python -m faults world SEED      one simulated world, with its log
 
 Exits with 1 if a promise was broken, a fault never struck or a mutant was not caught.
@@ -14,9 +14,10 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 
-from faults.lanes import be_quiet, hunt_all, lanes, run_lane, simulate_all
+from faults.lanes import Size, be_quiet, hunt_all, lanes, run_lane, simulate_all
 from faults.piece import Piece, add_up, make_piece, read_piece, write_piece
 from faults.report import rows, write_page
 from faults.simulation.world import live
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=360, help="of each race")
     parser.add_argument("--switches", type=int, default=2, help="in an order of steps, at most")
     parser.add_argument("--shifts", type=int, default=120, help="of the soak, six hours each")
+    parser.add_argument("--inputs", type=int, default=5_000, help="for each property of a parser")
     parser.add_argument("--seed", type=int, default=0, help="the first")
     parser.add_argument("--piece", type=Path, help="keep what was found here")
     parser.add_argument("--no-mutants", action="store_true")
@@ -70,7 +72,7 @@ def run_all(given: argparse.Namespace) -> int:
         hunted = [] if given.no_mutants else hunt_all(pool)
     print(f"{len(hunted)} mutants hunted after {time.monotonic() - began:.0f} s", flush=True)
     with ThreadPoolExecutor(2) as threads:
-        wanted = lanes(given.images, given.kills, given.rounds, given.switches, given.shifts)
+        wanted = lanes(Size(*(getattr(given, each.name) for each in fields(Size))))
         ran = list(threads.map(run_lane, wanted, [given.seed] * len(wanted)))
     piece = make_piece(given.seed, seen, ran, hunted)
     print(f"all of it took {time.monotonic() - began:.0f} s")

@@ -136,27 +136,39 @@ class Ran:
         return self.tally or self.lane.tries or self.passed
 
 
-def lanes(images: int, kills: int, rounds: int, switches: int, shifts: int) -> Sequence[Lane]:
-    """Every lane that is tests, in the order of the report; what is not to be tried is left out."""
-    return [each for each in _lanes(images, kills, rounds, switches, shifts) if each.much != 0]
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of each lane that is tests; 0 leaves it out."""
+
+    images: int
+    kills: int
+    rounds: int
+    switches: int
+    shifts: int
+    inputs: int
 
 
-def _lanes(images: int, kills: int, rounds: int, switches: int, shifts: int) -> Sequence[Lane]:
-    fixed = None if rounds else 0  # what has no number of its own goes with the races
+def lanes(size: Size) -> Sequence[Lane]:
+    """Every lane that is tests, in the order of the report."""
+    return [each for each in _lanes(size) if each.much != 0]
+
+
+def _lanes(size: Size) -> Sequence[Lane]:
+    fixed = None if size.rounds else 0  # what has no number of its own goes with the races
     return (
         Lane(
             "B power cuts", "R2", "disk images",
-            ("tests/store/test_powercut.py", "tests/store/test_powercut_migrating.py"), images,
+            ("tests/store/test_powercut.py", "tests/store/test_powercut_migrating.py"), size.images,
             "POWER_CUTS",
         ),
-        Lane("C kill -9", "R1, R2", "kills", ("tests/store/test_kill.py",), kills, "KILLS"),
+        Lane("C kill -9", "R1, R2", "kills", ("tests/store/test_kill.py",), size.kills, "KILLS"),
         Lane(
             "C real processes and faults", "R1 to R4, R7, R8, R12", "kills", ("tests/real",),
-            kills // 2, "KILLS",
+            size.kills // 2, "KILLS",
         ),
         Lane(
             "C races of requests", "R1, R3", "races", ("tests/server/test_races.py",),
-            counts="RACES", number=rounds,
+            counts="RACES", number=size.rounds,
         ),
         Lane(
             "C several servers, store away", "R1, R3, R7", "tests",
@@ -192,11 +204,34 @@ def _lanes(images: int, kills: int, rounds: int, switches: int, shifts: int) -> 
         ),
         Lane(
             "D interleavings", "R1 to R5", "races", ("tests/isolation",),
-            counts="SWITCHES", number=switches,
+            counts="SWITCHES", number=size.switches,
         ),
         Lane(
             "soak: memory, descriptors, rows", "R12", "shifts of six hours",
-            ("tests/soak/test_soak.py",), shifts, "SOAK",
+            ("tests/soak/test_soak.py",), size.shifts, "SOAK",
+        ),
+        Lane(
+            "the client library goes on after a crash", "R10", "tests",
+            (
+                "tests/client/test_saved_state.py",
+                "tests/client/test_sources.py",
+                "tests/client/test_processes.py",
+            ),
+            number=fixed,
+        ),
+        Lane(
+            f"parsers, {size.inputs:,} random inputs for each property", "R13", "tests",
+            (
+                "tests/wire",
+                "tests/proofs",
+                "tests/access",
+                "tests/oauth",
+                "tests/outbound/test_targets.py",
+                "tests/registration",
+                "tests/client/test_answers.py",
+                "tests/server/test_fuzz.py",
+            ),
+            counts="EXAMPLES", number=size.inputs,
         ),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ pytest.register_assert_rewrite("abeyance.store.suite")
 hypothesis.settings.register_profile(
     "default",
     deadline=None,
-    max_examples=100,
+    max_examples=int(os.environ.get("EXAMPLES", "100")),
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # says more of the machine than of us
 )
 hypothesis.settings.register_profile(

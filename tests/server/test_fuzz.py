@@ -32,7 +32,6 @@ HEADERS = st.lists(
     st.tuples(HEADER_NAMES, st.text(st.characters(max_codepoint=255), max_size=60)), max_size=5
 )
 RELAXED = settings(
-    max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 import pytest
 
+from abeyance.outbound.mail import Mailer
 from tests.console.house import HASH, Tab
 from tests.covers import covers
 from tests.devices.house import CLIENTS, Viewer
@@ -20,6 +21,7 @@ from tests.people.house import Flow, web
 from tests.postgres.databases import Database
 from tests.served import CONFIG, Served, keeping_in, serve
 from tests.server.test_held_polls import held
+from tests.server.test_notices import WAITS, WITH_MAIL, Post, nothing_more, settle, subjects
 
 Ask: TypeAlias = Callable[[Served], Awaitable[int]]
 _HOUSE: Final = (
@@ -32,15 +34,21 @@ _HOUSE: Final = (
 
 @asynccontextmanager
 async def two(
-    database: Database, folder: Path, config: str = CONFIG
+    database: Database,
+    folder: Path,
+    config: str = CONFIG,
+    mailers: tuple[Mailer | None, Mailer | None] = (None, None),
 ) -> AsyncIterator[tuple[Served, Served]]:
-    """Two servers with the same keys and one clock."""
+    """Two servers with the same keys and one clock; `mailers` are theirs."""
+    first, second = mailers
     async with AsyncExitStack() as stack:
         stack.enter_context(keeping_in(database.url))
-        here = await stack.enter_async_context(serve(folder, config=config))
+        here = await stack.enter_async_context(serve(folder, config=config, mailer=first))
         yield (
             here,
-            await stack.enter_async_context(serve(folder, config=config, clock=here.clock)),
+            await stack.enter_async_context(
+                serve(folder, config=config, mailer=second, clock=here.clock)
+            ),
         )
 
 
@@ -73,6 +81,27 @@ async def test_what_each_process_counts_two_allow_twice_and_no_more(
         answers = [await ask(served) for _ in range(each) for served in pair]
         assert Counter(answers) == {free: 2 * each}
         assert [await ask(served) for served in pair] == [429, 429]
+
+
+@covers("SEC-DOS-10")
+async def test_each_process_sends_a_reviewer_five_notices_and_then_only_what_is_for_all(
+    database: Database, tmp_path: Path
+) -> None:
+    posts = Post(), Post()
+    async with two(database, tmp_path, WITH_MAIL, posts) as pair:
+        for _ in range(20):
+            for served in pair:
+                await served.s1.defer()
+                await nothing_more()
+        await settle(lambda: all(len(post.to("rita")) >= 5 for post in posts))
+        await nothing_more()
+        assert [subjects(post.to("rita")) for post in posts] == [[WAITS] * 5] * 2
+        for _ in range(10):
+            pair[0].clock.move(13)
+            await nothing_more()
+        await settle(lambda: any(len(post.to("rita")) > 5 for post in posts))
+        beyond = [each for post in posts for each in subjects(post.to("rita"))[5:]]
+        assert set(beyond) == {"40 requests wait for your decision"}
 
 
 @covers("SEC-DOS-14")

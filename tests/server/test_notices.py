@@ -22,11 +22,11 @@ from tests.served import CONFIG, Served, serve
 
 HOOK: Final = "https://chat.internal.example:9000/hook"
 SECRET: Final = "whsec_" + "c2VjcmV0LTAxMjM0NTY3ODktMDEyMzQ1Njc4OQ=="
-_PEOPLE = CONFIG
+WITH_MAIL = CONFIG  # with an address for each reviewer
 for _name in ("Rita", "Omar, who owns c1"):
     _line = f'name = "{_name}"'
     _email = f'email = "{_name[:4].lower()}@example.org"'
-    _PEOPLE = _PEOPLE.replace(_line, f"{_line}\n{_email}")
+    WITH_MAIL = WITH_MAIL.replace(_line, f"{_line}\n{_email}")
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ async def telling(
 ) -> AsyncIterator[tuple[Served, Post]]:
     post = post or Post()
     extra = f"[notices]\ndetails = {str(details).lower()}\n"
-    async with serve(folder, config=_PEOPLE, extra=extra, mailer=post) as served:
+    async with serve(folder, config=WITH_MAIL, extra=extra, mailer=post) as served:
         yield served, post
 
 

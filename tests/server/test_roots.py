@@ -1,18 +1,22 @@
 """A root follows another beneath a running server: nothing that the old one made is lost."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from abeyance.acts import interact
 from abeyance.acts.erasing import erase_person, find_erased
 from abeyance.acts.interact import Visited
-from abeyance.acts.resealing import NOTICED, RETIRED, SHORT_LIVED, reseal, retire_outgoing
+from abeyance.acts.resealing import NOTICED, RETIRED, SHORT_LIVED, Resealed, reseal, retire_outgoing
 from abeyance.acts.sealing import callback_place, handle_place
 from abeyance.keys.roots import Root, read_roots
 from abeyance.keys.rotating import succeed_root
 from abeyance.parties.person import Person, PersonId
-from abeyance.proofs.sealing import unseal
+from abeyance.proofs.sealing import NONCE_BYTES, seal, unseal
 from abeyance.store.ports import Sealed
 from tests.covers import covers
 from tests.devices.house import Viewer, open_devices, tv
@@ -93,6 +97,51 @@ async def test_a_refresh_that_is_asked_again_gets_the_code_that_an_old_root_seal
             assert again.code == first.code
             assert (await reseal(served.house)).anew == 1
         assert (await reseal(served.house)).anew == 0
+
+
+@covers("OAUTH-SEC-07")
+async def test_what_another_process_seals_anew_first_is_counted_there_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_people(tmp_path) as served:
+        await held_family(served)
+        house, listed = served.house, served.house.store.list_sealed
+        succeed(served, tmp_path)
+
+        async def overtaken(**where: Any) -> Sequence[Sealed]:
+            page = await listed(**where)
+            monkeypatch.undo()
+            assert await reseal(house) == Resealed(anew=1)
+            return page
+
+        monkeypatch.setattr(house.store, "list_sealed", overtaken)
+        assert await reseal(house) == Resealed(overtaken=1)
+
+
+@covers("OAUTH-SEC-07")
+async def test_an_old_root_stays_while_somebody_still_seals_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_people(tmp_path) as served:
+        await held_family(served)
+        house, old = served.house, served.house.keys.root
+        replaced = house.store.replace_sealed
+        succeed(served, tmp_path)
+
+        async def overtaken(before: Sealed, value: bytes) -> bool:
+            place = handle_place(before.key)
+            opened = unseal(before.value, old.keys.seal_key, about=place)
+            assert opened is not None
+            again = seal(opened, old.keys.seal_key, about=place, nonce=value[:NONCE_BYTES])
+            assert await replaced(before, again)
+            return await replaced(before, value)
+
+        served.clock.move((SHORT_LIVED + house.terms.device).total_seconds())
+        with monkeypatch.context() as patch:
+            patch.setattr(house.store, "replace_sealed", overtaken)
+            assert await retire_outgoing(house) == ()
+            [left] = await all_sealed(served)
+            assert opens(old, left)
 
 
 @covers("EXT-INTERACT-09", "DTR-IURI-01", "DTR-IURI-03")

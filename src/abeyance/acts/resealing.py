@@ -31,13 +31,18 @@ _PAGE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """How many values were sealed anew, and how many no root of ours opens."""
+    """How many values were sealed anew, how many no root of ours opens, and how many somebody
+    else had replaced, or done with, before they could be.
+    """
 
     anew: int = 0
     lost: int = 0
+    overtaken: int = 0
 
     def __add__(self, other: "Resealed") -> "Resealed":
-        return Resealed(self.anew + other.anew, self.lost + other.lost)
+        return Resealed(
+            self.anew + other.anew, self.lost + other.lost, self.overtaken + other.overtaken
+        )
 
 
 async def take_turn(house: House) -> bool:
@@ -89,7 +94,8 @@ async def _reseal(house: House, sealed: Sealed) -> Resealed:
     value = open_sealed(house, sealed.value, place)
     if value is None:
         return Resealed(lost=1)
-    await house.store.replace_sealed(sealed, seal_now(house, value, place))
+    if not await house.store.replace_sealed(sealed, seal_now(house, value, place)):
+        return Resealed(overtaken=1)
     return Resealed(anew=1)
 
 
@@ -104,7 +110,9 @@ async def retire_outgoing(house: House) -> tuple[Root, ...]:
         return ()
     if await house.store.is_waiting_since(since + NOTICED, now=now):
         return ()
-    if (await reseal(house)).anew:
+    done = await reseal(house)
+    # By which root whoever overtook us has sealed is seen the next time.
+    if done.anew or done.overtaken:
         return ()
     for root in outgoing:
         house.keys.retire(root)

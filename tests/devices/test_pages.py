@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from abeyance.pending.user_code import hash_user_code, normalize_user_code
+from abeyance.server.frontchannel.device import coarse
 from tests.console.house import PageSeen
 from tests.covers import covers
 from tests.devices.house import Viewer, approved, open_devices, tv
@@ -335,3 +336,18 @@ async def test_ten_wrong_codes_from_an_address_cost_time_where_addresses_tell(
             for _ in range(5):
                 assert WRONG in (await viewer.type("BCDF-GHJK")).text
         assert (await Viewer(served).type("BCDF-GHJK")).status == 429
+
+
+@covers("DEV-VER-04")
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("198.51.100.7", "198.51.100.0/24"),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("2001:db8:1:2::7", "2001:db8:1::/48"),
+        ("", None),
+        ("testclient", None),
+    ],
+)
+def test_a_page_shows_no_more_than_the_network(kept: str, shown: str | None) -> None:
+    assert coarse(kept) == shown

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.covers import covers
 from tests.devices.house import CLIENTS, GRANT, Device, Viewer, approved, box, open_devices, tv
 from tests.people.house import public, web
 from tests.served import Served
+from tests.server.test_proxies import PROXIES, from_
 
 
 @covers(
@@ -132,6 +134,22 @@ async def test_no_more_than_fifty_of_one_place_are_open_at_once(served: Served) 
     assert (await device.ask()).status == 429
     served.clock.move(320)
     await device.begin()
+
+
+@covers("DEV-REQ-05")
+async def test_whoever_has_a_network_is_one_place(tmp_path: Path) -> None:
+    async with open_devices(tmp_path, server=PROXIES) as served:
+
+        async def ask(address: str) -> int:
+            served.clock.move(6)
+            form = [("scope", "now")]
+            device = tv(served).client
+            return (await device.post("/device_authorization", form, headers=from_(address))).status
+
+        answers = [await ask(f"2001:db8:1:2::{host:x}") for host in range(MOST_FROM_ONE + 1)]
+        assert answers == [200] * MOST_FROM_ONE + [429]
+        assert await ask("2001:db8:1:3::1") == 200
+        assert await ask("::ffff:198.51.100.1") == 200
 
 
 @covers("DEV-T17", "DEV-T18", "DEV-T19", "DEV-POLL-03", "DEV-POLL-05", "DEV-POLL-06")

@@ -34,7 +34,7 @@ from abeyance.wire.errors import (
 )
 from abeyance.wire.secret import Secret
 
-MOST_FROM_ONE: Final = 50  # open, of one client and address
+MOST_FROM_ONE: Final = 50  # open, of one client and customer's address
 MOST: Final = 2**20  # open in all
 _DRAWS: Final = 5
 
@@ -76,7 +76,7 @@ async def begin_device(house: House, request: ClientRequest, caller: Authenticat
         binding=Binding(_binding(jkt, key)),
         hinted=hinted,
         identity=note_identity(house, asked.scope, demand.nonce),
-        address=request.address,
+        address=find_customer(request.address),
         opened_at=now,
         decide_by=decision_deadline(now + life, lifetime=life, interval=INTERVAL),
         expires_at=now + life,

@@ -50,7 +50,7 @@ class Claim:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """`hinted`: every poll must say that deferral is welcome (DTR-HINT-03). `address`: where the
-    device asked from; kept as long as its code.
+    device asked from, as it is counted (of IPv6 a network); kept as long as its code.
     """
 
     handle: HandleHash

@@ -28,7 +28,7 @@ from abeyance.server.pages.destinations import Destination, Kind
 from abeyance.server.pages.refusals import Refused
 from abeyance.server.pages.sessions import SignedIn
 from abeyance.server.recognizing import tells_apart
-from abeyance.volatile.customers import find_customer
+from abeyance.volatile.customers import find_customer, parse_address
 from abeyance.wire import names
 from abeyance.wire.errors import TooManyRequests
 
@@ -101,13 +101,12 @@ async def answer(desk: Desk, request: Request) -> Response:
 
 
 def coarse(address: str) -> str | None:
-    """The network of an address, so that a page does not tell where exactly somebody is."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
+    """The network of an address or of a smaller network, so that a page does not tell where
+    exactly somebody is.
+    """
+    found = parse_address(address.partition("/")[0])
+    if found is None:
         return None
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
     return str(ipaddress.ip_network((found, 24 if found.version == 4 else 48), strict=False))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -20,6 +21,10 @@ from tests.devices.house import (
 )
 from tests.outside import Network
 from tests.served import Served
+
+_CALLED: Final = CLIENTS.replace(
+    'id = "tv"', 'id = "tv"\ndeferred_client_notification_endpoint = "https://tv.example/n"', 1
+)
 
 
 @covers("DEV-T29", "DEV-DTR-02", "DEV-DTR-04", "DEV-DTR-05", "DEV-DTR-11", "T-044",
@@ -212,10 +217,7 @@ async def test_the_notification_token_of_the_deferring_poll_is_the_one_that_coun
     tmp_path: Path,
 ) -> None:
     network = Network()
-    called = CLIENTS.replace(
-        'id = "tv"', 'id = "tv"\ndeferred_client_notification_endpoint = "https://tv.example/n"', 1
-    )
-    async with open_devices(tmp_path, clients=called, outside=network) as served:
+    async with open_devices(tmp_path, clients=_CALLED, outside=network) as served:
         device = await tv(served).begin(scope="read")
         early = await device.poll(defer=True, client_notification_token="early-" + "n" * 22)
         assert early.error == "authorization_pending"
@@ -237,10 +239,7 @@ async def test_a_hand_over_that_is_told_again_is_called_back_by_the_token_that_c
     tmp_path: Path,
 ) -> None:
     network = Network()
-    called = CLIENTS.replace(
-        'id = "tv"', 'id = "tv"\ndeferred_client_notification_endpoint = "https://tv.example/n"', 1
-    )
-    async with open_devices(tmp_path, clients=called, outside=network) as served:
+    async with open_devices(tmp_path, clients=_CALLED, outside=network) as served:
         device = await approved(tv(served), scope="read")
         told = await device.poll(defer=True, client_notification_token="first-" + "n" * 22)
         again = await device.poll(defer=True, client_notification_token="second-" + "n" * 22)

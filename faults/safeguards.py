@@ -16,7 +16,7 @@ from abeyance.pending.request import Held
 from abeyance.pending.states import Approved, Denied, Event, Pending, Redeemed
 from abeyance.pending.votes import Grant, Refuse
 from abeyance.store.ports import StoreAway
-from abeyance.store.sql import changes, outbox, repetitions
+from abeyance.store.sql import changes, changes_moving, outbox, repetitions
 from abeyance.store.sqlite.drive import AtOnce, drive
 from faults.mutants import Mutant, Patch
 from faults.simulation.disk import Disk, SimulatedStore
@@ -41,9 +41,9 @@ def _bare(*events: Event) -> Patch:
 
     def apply(stack: ExitStack) -> None:
         for event in events:
-            text = changes.ADVANCE[event]
+            text = changes_moving.ADVANCE[event]
             head, rest = text[: text.index("AND (:version")], text[text.index("RETURNING") :]
-            stack.enter_context(patch.dict(changes.ADVANCE, {event: head + rest}))
+            stack.enter_context(patch.dict(changes_moving.ADVANCE, {event: head + rest}))
 
     return apply
 
@@ -232,9 +232,9 @@ def _never_over(_: Any) -> Any:
 
 def _no_clock(event: Event) -> Patch:
     """The statement of this event does not look at the clock."""
-    text = changes.ADVANCE[event]
+    text = changes_moving.ADVANCE[event]
     without = text.replace("AND expires_at > :alive_at", "")
-    return lambda stack: stack.enter_context(patch.dict(changes.ADVANCE, {event: without}))
+    return lambda stack: stack.enter_context(patch.dict(changes_moving.ADVANCE, {event: without}))
 
 
 def _news_in_any_state(_: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from abeyance.pending.change import Change
 from abeyance.pending.states import Event
-from abeyance.store.sql import changes, changes_grants
+from abeyance.store.sql import changes, changes_grants, changes_moving, changes_opening
 from abeyance.store.sql.db import Db
 from abeyance.store.sql.text import GRANT_LIVES, STATE
 from abeyance.store.suite import Place, StoreSuite
@@ -53,16 +53,18 @@ def drop(patch: pytest.MonkeyPatch, trigger: str) -> None:
 def forget_states(patch: pytest.MonkeyPatch) -> None:
     loose = {
         event: without(statement, VERSION).replace(f"AND {STATE} IN", "AND 'any' NOT IN")
-        for event, statement in changes.ADVANCE.items()
+        for event, statement in changes_moving.ADVANCE.items()
     }
-    patch.setattr(changes, "ADVANCE", loose)
+    patch.setattr(changes_moving, "ADVANCE", loose)
     drop(patch, "request_stays_ended")
 
 
 def forget_versions(patch: pytest.MonkeyPatch) -> None:
     for name in ("ADVANCE", "RAISE_VERSION"):
-        loose = {each: without(text, VERSION) for each, text in getattr(changes, name).items()}
-        patch.setattr(changes, name, loose)
+        loose = {
+            each: without(text, VERSION) for each, text in getattr(changes_moving, name).items()
+        }
+        patch.setattr(changes_moving, name, loose)
 
 
 def forget_clocks(patch: pytest.MonkeyPatch) -> None:
@@ -71,29 +73,31 @@ def forget_clocks(patch: pytest.MonkeyPatch) -> None:
             each: text.replace("AND decide_by > :alive_at", "").replace(
                 "AND expires_at > :alive_at", ""
             )
-            for each, text in getattr(changes, name).items()
+            for each, text in getattr(changes_moving, name).items()
         }
-        patch.setattr(changes, name, loose)
+        patch.setattr(changes_moving, name, loose)
 
 
 def forget_quota(patch: pytest.MonkeyPatch) -> None:
-    loose = changes.OPEN_REQUEST.replace(":most_of_client >", "1000 >")
-    patch.setattr(changes, "OPEN_REQUEST", loose)
+    loose = changes_opening.OPEN_REQUEST.replace(":most_of_client >", "1000 >")
+    patch.setattr(changes_opening, "OPEN_REQUEST", loose)
 
 
 def forget_the_person(patch: pytest.MonkeyPatch) -> None:
-    loose = changes.OPEN_REQUEST.replace(":most_of_person >", "1000 >")
-    patch.setattr(changes, "OPEN_REQUEST", loose)
+    loose = changes_opening.OPEN_REQUEST.replace(":most_of_person >", "1000 >")
+    patch.setattr(changes_opening, "OPEN_REQUEST", loose)
 
 
 def forget_the_reviewers(patch: pytest.MonkeyPatch) -> None:
-    loose = changes.ADD_TO_INBOX.replace("waiting < :most_of_reviewer", "waiting < 1000")
-    patch.setattr(changes, "ADD_TO_INBOX", loose)
+    loose = changes_opening.ADD_TO_INBOX.replace("waiting < :most_of_reviewer", "waiting < 1000")
+    patch.setattr(changes_opening, "ADD_TO_INBOX", loose)
 
 
 def forget_turns(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        changes, "ADD_TO_INBOX", changes.ADD_TO_INBOX.replace("/ :a_turn", "* 0 / :a_turn")
+        changes_opening,
+        "ADD_TO_INBOX",
+        changes_opening.ADD_TO_INBOX.replace("/ :a_turn", "* 0 / :a_turn"),
     )
 
 
@@ -109,7 +113,7 @@ def revoke_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_the_inbox(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(changes, "CLEAR_INBOX", "DELETE FROM inbox WHERE home = :home AND n = -:n")
+    patch.setattr(changes_moving, "CLEAR_INBOX", "DELETE FROM inbox WHERE home = :home AND n = -:n")
 
 
 def loosen(patch: pytest.MonkeyPatch, name: str, safeguard: str, other: str = "") -> None:

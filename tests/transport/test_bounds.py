@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from abeyance.server import protocol
+from abeyance.server import heads, protocol
 from abeyance.server.http import MAX_BODY, Receive, Scope, Send
 from tests.covers import covers
 from tests.transport.wire import POLL, Peer, Wire, check_refusal, chunk, chunked, request
@@ -71,7 +71,7 @@ async def test_an_endless_head_is_refused_before_it_ends(
 ) -> None:
     peer = await wire.peer(start)
     sent = len(start)
-    while sent <= protocol.MAX_HEAD + 4 * _KIB:
+    while sent <= heads.MAX_HEAD + 4 * _KIB:
         await peer.send(b"a" * 4 * _KIB)
         sent += 4 * _KIB
         await wire.took(sent)

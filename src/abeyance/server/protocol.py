@@ -14,20 +14,17 @@ uvicorn's protocol over llhttp, with what it leaves open:
 - A refusal is JSON, comes after the answers that are due, and is followed by the
   end of the connection: whatever the peer sent behind it is thrown away unread.
 
-Bounds of the body are the endpoint's (`http.py`): it knows what it reads.
+What a head may be is in `heads`. Bounds of the body are the endpoint's (`http.py`): it knows
+what it reads.
 """
 
 import asyncio
-import os
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
@@ -35,15 +32,21 @@ from uvicorn.server import ServerState
 
 from abeyance.faces.render import render_error
 from abeyance.server.deadlines import Patience, Stage, sweeper_of
+from abeyance.server.heads import (
+    LARGE,
+    MALFORMED,
+    MAX_FIELD,
+    MAX_FIELDS,
+    MAX_HEAD,
+    MAX_TARGET,
+    Refused,
+    check_sizes,
+    parse_short_target,
+    parse_target,
+)
 from abeyance.server.http import JSON, NEVER_STORED, log_fault
-from abeyance.wire import names
 from abeyance.wire.errors import ServerError
-from abeyance.wire.reply import render_json
 
-MAX_HEAD: Final = 32 * 1024  # request line and header fields
-MAX_FIELD: Final = 16 * 1024
-MAX_FIELDS: Final = 100
-MAX_TARGET: Final = 16 * 1024
 MAX_PIPELINED: Final = 32  # requests that wait for the one that runs
 MAX_IGNORED: Final = 64 * 1024  # of a body that nobody reads, before the connection ends
 MAX_DISCARDED: Final = 4 * 1024 * 1024  # behind a refusal
@@ -56,33 +59,6 @@ _FRAMING_FREE: Final = 64 * 1024
 _NOTHING, _HEAD, _BODY, _WHOLE = range(4)
 
 _WATCHED: Final = frozenset({b"host", b"expect", b"transfer-encoding"})
-
-
-class Refused(Exception):
-    """What arrives is no request that we take; the connection ends with this answer."""
-
-    def __init__(self, status: int, description: str) -> None:
-        super().__init__(description)
-        self.status = status
-        self.description = description
-
-    def render(self) -> bytes:
-        body = render_json(
-            {names.ERROR: names.INVALID_REQUEST, names.ERROR_DESCRIPTION: self.description}
-        )
-        fields = (
-            JSON,
-            *NEVER_STORED,
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", os.urandom(8).hex().encode()),
-            (b"connection", b"close"),
-        )
-        lines = b"".join(b"%s: %s\r\n" % field for field in fields)
-        return STATUS_LINE[self.status] + lines + b"\r\n" + body
-
-
-_MALFORMED: Final = "The request is not well-formed HTTP"
-_LARGE: Final = "The header fields are too large"
 
 
 class Exchange(RequestResponseCycle):
@@ -193,7 +169,7 @@ class StrictHttp(HttpToolsProtocol):
         if len(self.url) > MAX_TARGET:
             self._refuse(Refused(414, "The target is too long"))
         elif self._head > MAX_HEAD:
-            self._refuse(Refused(431, _LARGE))
+            self._refuse(Refused(431, LARGE))
 
     def _replay(self, rest: bytes) -> None:
         """Parse the head again without its offer to upgrade, then what came behind it.
@@ -235,7 +211,7 @@ class StrictHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         headers = self.headers
         if self._careful:
-            _check_sizes(self.url, headers)
+            check_sizes(self.url, headers)
         if len(headers) > MAX_FIELDS:
             raise Refused(431, "There are too many header fields")
         parser = self.parser
@@ -252,11 +228,11 @@ class StrictHttp(HttpToolsProtocol):
         else:
             keep_alive = False
             if version != "1.0" or any(name == b"transfer-encoding" for name, _ in headers):
-                raise Refused(400, _MALFORMED)
+                raise Refused(400, MALFORMED)
         target = self.url
         # Longer ones may hold a secret, which a cache would keep.
         path, raw_path, query = (
-            _parse_short_target(target) if len(target) <= 40 else _parse_target(target)
+            parse_short_target(target) if len(target) <= 40 else parse_target(target)
         )
         running = self._running
         waits = running is not None and not running.response_complete
@@ -420,25 +396,4 @@ def _reason(error: httptools.HttpParserError) -> Refused:
         return cause
     if isinstance(cause, Exception) and not isinstance(cause, httptools.HttpParserError):
         log_fault(cause)
-    return Refused(400, _MALFORMED)
-
-
-def _check_sizes(target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    if len(target) > MAX_TARGET:
-        raise Refused(414, "The target is too long")
-    sizes = [len(name) + len(value) + 4 for name, value in headers]
-    if max(sizes, default=0) > MAX_FIELD or len(target) + sum(sizes) > MAX_HEAD:
-        raise Refused(431, _LARGE)
-
-
-def _parse_target(target: bytes) -> tuple[str, bytes, bytes]:
-    """Path decoded, path as sent, query."""
-    if b"#" in target:
-        raise Refused(400, _MALFORMED)
-    parsed = httptools.parse_url(target)
-    raw_path = parsed.path or b"/"
-    path = raw_path.decode("ascii")
-    return unquote(path) if "%" in path else path, raw_path, parsed.query or b""
-
-
-_parse_short_target = lru_cache(maxsize=64)(_parse_target)
+    return Refused(400, MALFORMED)

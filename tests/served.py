@@ -10,11 +10,11 @@ import base64
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
@@ -40,161 +40,11 @@ from abeyance.server.app import Abeyance
 from abeyance.server.pages.host import HostPeople
 from abeyance.server.settings import load_settings
 from abeyance.wire import names
+from tests.answer import Answer
+from tests.clock import MovableClock
+from tests.config import CONFIG, ISSUER, OWNER_HASH, SECRET
 from tests.outside import Network
 from tests.postgres.databases import PATIENT
-
-ISSUER: Final = "https://as.example"
-SECRET: Final = "s1-secret-0123456789-0123456789-0123456789"
-PAYMENT: Final = {
-    "type": "payment",
-    "amount": {"amount": "120.00", "currency": "EUR"},
-    "creditor": "Acme",
-}
-EXPORT: Final = {"type": "export", "tables": ["customers", "invoices", "leads"]}
-_OWNER_HASH: Final = (
-    "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA"
-    "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-)
-
-CONFIG: Final = """
-issuer = "https://as.example"
-data = "{data}"
-limits.open_requests_per_reviewer = 1000
-limits.creations_burst = 50
-authorization_details_types = ["tests.details_types:PAYMENT", "tests.details_types:EXPORT"]
-
-[server]
-listen = "127.0.0.1:8400"
-
-{extra}
-
-[scopes]
-now = "Granted at once"
-never = "Never granted"
-read = "Read the ledger"
-write = "Change the ledger"
-brief = "Waits for a minute"
-
-[resources]
-"https://rs.example" = "The ledger"
-"https://rs2.example" = "Another"
-
-[[reviewers]]
-id = "rita"
-name = "Rita"
-password_hash = "{hash}"
-
-[[reviewers]]
-id = "omar"
-name = "Omar, who owns c1"
-password_hash = "{hash}"
-
-[[rules]]
-name = "at-once"
-when = "'now' in scope"
-then = "issue"
-
-[[rules]]
-name = "never"
-when = "'never' in scope"
-then = "deny"
-
-[[rules]]
-name = "brief"
-when = "'brief' in scope"
-then = "defer"
-reviewers = ["rita"]
-interval = "5s"
-lifetime = "1m"
-
-[[rules]]
-name = "review"
-then = "defer"
-reviewers = ["rita", "omar"]
-interval = "5s"
-lifetime = "1h"
-approval_lifetime = "30m"
-
-[[clients]]
-id = "s1"
-name = "Ledger agent"
-secret_file = "{data}/s1.secret"
-scope = ["now", "never", "read", "write", "brief"]
-resources = ["https://rs.example"]
-authorization_details_types = ["payment", "export"]
-
-[[clients]]
-id = "p1"
-name = "Posting agent"
-token_endpoint_auth_method = "client_secret_post"
-secret_file = "{data}/s1.secret"
-scope = ["now", "read"]
-default_scope = ["read"]
-resources = ["https://rs.example", "https://rs2.example"]
-
-[[clients]]
-id = "c1"
-name = "Key agent"
-owner = "omar"
-token_endpoint_auth_method = "private_key_jwt"
-jwks_file = "{data}/c1.jwks"
-dpop_bound_access_tokens = true
-scope = ["now", "never", "read", "write", "brief"]
-resources = ["https://rs.example"]
-authorization_details_types = ["payment", "export"]
-
-[[clients]]
-id = "c2"
-name = "Hostile agent"
-token_endpoint_auth_method = "private_key_jwt"
-jwks_file = "{data}/c2.jwks"
-scope = ["now", "read", "write"]
-resources = ["https://rs.example"]
-"""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Alarm:
-    """Goes off when the clock is moved past it."""
-
-    alarms: list["Alarm"]
-    at: float
-    call: Callable[[], None]
-
-    def cancel(self) -> None:
-        if self in self.alarms:
-            self.alarms.remove(self)
-
-
-class MovableClock:
-    """Stands still until the test moves it."""
-
-    def __init__(self) -> None:
-        self._now = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
-        self._tick = 1_000.0
-        self._alarms: list[Alarm] = []
-
-    def now(self) -> datetime:
-        return self._now
-
-    def tick(self) -> float:
-        return self._tick
-
-    def move(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-        self._tick += seconds
-        for alarm in [each for each in self._alarms if each.at <= self._tick]:
-            alarm.cancel()
-            alarm.call()
-
-    def after(self, seconds: float, call: Callable[[], None]) -> "Alarm":
-        alarm = Alarm(self._alarms, self._tick + seconds, call)
-        self._alarms.append(alarm)
-        return alarm
-
-    def jump(self, seconds: float) -> None:
-        """The wall clock is set; time has not passed."""
-        self._now += timedelta(seconds=seconds)
 
 
 def make_key() -> KeyPair:
@@ -207,48 +57,6 @@ def make_key() -> KeyPair:
             serialization.NoEncryption(),
         )
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> str | None:
-        found: str | None = self.json.get("error")
-        return found
-
-    def header(self, name: str) -> str | None:
-        found = [value for each, value in self.headers if each == name.lower()]
-        return found[0] if found else None
-
-    @property
-    def code(self) -> str:
-        return str(self.json["deferral_code"])
-
-    def claims(self) -> dict[str, Any]:
-        """The access token's claims, unverified."""
-        payload = self.json["access_token"].split(".")[1]
-        decoded: dict[str, Any] = json.loads(
-            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        )
-        return decoded
-
-
-def check_not_stored(answer: Answer) -> None:
-    """No cache keeps it, of whichever age (DTR-ERR-01)."""
-    assert answer.header("cache-control") == "no-store"
-    assert answer.header("pragma") == "no-cache"
-    assert answer.header("etag") is None
-    assert answer.header("age") is None
 
 
 @dataclass(slots=True)
@@ -521,7 +329,7 @@ async def serve(
     file.write_text(
         config.replace("{data}", str(folder))
         .replace("{extra}", extra)
-        .replace("{hash}", _OWNER_HASH)
+        .replace("{hash}", OWNER_HASH)
     )
     clock = clock or MovableClock()
     app = Abeyance(
@@ -576,11 +384,3 @@ def count_rows(folder: Path, table: str) -> int:
 
 
 _KEYS: Final = {name: make_key() for name in ("c1", "c2", "d1", "d2")}
-
-
-def without(config: str, heading: str) -> str:
-    """The configuration without the block that has this line."""
-    blocks = config.split("\n\n")
-    kept = [block for block in blocks if heading not in block]
-    assert len(kept) == len(blocks) - 1
-    return "\n\n".join(kept)

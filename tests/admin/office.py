@@ -10,8 +10,9 @@ from typing import Any, Final
 from abeyance.proofs.dpop import make_proof
 from abeyance.proofs.jwk import KeyPair
 from abeyance.wire.secret import Secret
+from tests.answer import Answer
 from tests.people.house import CONFIG, Flow, Public, open_people, public, web
-from tests.served import Answer, Served
+from tests.served import Served
 
 EXTRA: Final = """
 [[rules]]

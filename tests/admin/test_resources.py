@@ -10,9 +10,10 @@ from abeyance.pending.votes import Verdict
 from abeyance.proofs.jwk import KeySet, render_jwks
 from abeyance.server.pages.desk import render_request_id
 from tests.admin.office import READ, Desk, desk, desk_client, ops
+from tests.config import SECRET
 from tests.covers import covers
 from tests.people.house import Flow, key_of, web
-from tests.served import SECRET, Served, make_key
+from tests.served import Served, make_key
 
 NEW = {
     "client_id": "new",

@@ -14,9 +14,9 @@ from abeyance.cli.admin.printing import plain
 from abeyance.client import Client, ClientSecretBasic, PendingToken
 from abeyance.server.launch import address_of, reserve, running_server
 from abeyance.server.settings import Listen, load_settings
+from tests.config import SECRET
 from tests.console.house import HASH
 from tests.covers import covers
-from tests.served import SECRET
 
 CONFIG: Final = """
 issuer = "http://{address}"

@@ -25,9 +25,10 @@ from abeyance.client import (
 )
 from abeyance.parties.person import PersonId
 from abeyance.store.ports import AsReviewer, Wanted
+from tests.config import SECRET
 from tests.covers import covers
 from tests.people.house import Flow, back_at_client, open_people, public, web
-from tests.served import SECRET, Served
+from tests.served import Served
 
 CALLBACK: Final = "https://web.example/callback?tenant=7"
 NATIVE: Final = "http://127.0.0.1:49152/callback"

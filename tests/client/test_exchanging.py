@@ -18,11 +18,12 @@ from abeyance.client import (
 from abeyance.wire import names
 from abeyance.wire.secret import Secret
 from tests.client.test_at_the_server import connect
+from tests.config import SECRET
 from tests.console.house import PASSWORD, Tab
 from tests.covers import covers
 from tests.exchange.house import ISSUER, LEDGER, VAULT, Agent, Idp, open_house, users_token
 from tests.exchange.pair import open_pair
-from tests.served import SECRET, Served
+from tests.served import Served
 
 
 def client_of(served: Served, name: str, **given: Any) -> AsyncClient:

@@ -18,7 +18,8 @@ from abeyance.parties.person import Invitation, Person, PersonId, Role
 from abeyance.pending.request import Key, Loaded
 from abeyance.server.pages.desk import render_request_id
 from abeyance.wire.secret import Secret
-from tests.served import Answer, Caller, Served, serve
+from tests.answer import Answer
+from tests.served import Caller, Served, serve
 
 PASSWORD: Final = "correct horse battery staple"
 # Of that password, with the least parameters that may be stored: 20 ms each.

@@ -8,10 +8,11 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browsing import SIZES, look, open_windows
+from tests.config import PAYMENT
 from tests.console import house
 from tests.console.house import HASH, PASSWORD, Tab, open_house, request_path
 from tests.covers import covers
-from tests.served import PAYMENT, Served, serve
+from tests.served import Served, serve
 
 
 @pytest.fixture

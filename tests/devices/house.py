@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from abeyance.outbound.caller import Outside
+from tests.answer import Answer
 from tests.console.house import PageSeen
 from tests.people.house import CONFIG, Flow, Public, open_people, public, web
-from tests.served import Answer, Caller, Served
+from tests.served import Caller, Served
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENTS: Final = """

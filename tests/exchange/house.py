@@ -16,9 +16,10 @@ from abeyance.outbound.caller import Outside
 from abeyance.proofs.jwk import KeyPair
 from abeyance.proofs.jws import sign_jws
 from abeyance.wire import names
+from tests.answer import Answer
 from tests.console.house import HASH
 from tests.people.house import Flow, web
-from tests.served import Answer, Caller, Served, make_key, serve
+from tests.served import Caller, Served, make_key, serve
 
 ISSUER: Final = "https://as.example"
 IDP: Final = "https://idp.example"

@@ -13,10 +13,11 @@ from typing import Any, Final
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.wire import names
+from tests.answer import Answer
 from tests.console.house import HASH, PASSWORD, Form, PageSeen, Tab
 from tests.exchange.house import ISSUER, LEDGER, Agent
 from tests.people.house import Flow, web
-from tests.served import Answer, Served, serve
+from tests.served import Served, serve
 
 UMA: Final = PersonId("uma.underwood")
 DESK: Final = ClientId("desk-there")

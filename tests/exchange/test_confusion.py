@@ -11,10 +11,11 @@ from abeyance.acts.introspect import live_claims
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.wire import names
+from tests.answer import Answer
 from tests.covers import covers
 from tests.exchange.house import CONFIG, IDP, ISSUER, Agent, Idp, is_refused, open_house
 from tests.people.house import Flow, web
-from tests.served import Answer, Served
+from tests.served import Served
 
 UMA: Final = PersonId("uma")
 NARROWER: Final = ClientId("narrower")

@@ -15,6 +15,8 @@ from abeyance.parties.person import PersonId
 from abeyance.pending.handles import Home
 from abeyance.pending.request import Key
 from abeyance.wire import names
+from tests.answer import Answer
+from tests.config import PAYMENT
 from tests.covers import covers
 from tests.exchange.house import (
     IDP,
@@ -26,7 +28,7 @@ from tests.exchange.house import (
     users_token,
 )
 from tests.people.house import Flow, public, web
-from tests.served import PAYMENT, Answer, Served
+from tests.served import Served
 
 
 async def delegated(gateway: Agent, **changes: Any) -> Answer:

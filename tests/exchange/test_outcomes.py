@@ -11,12 +11,13 @@ from typing import Any, Final
 import pytest
 
 from abeyance.wire import names
+from tests.answer import Answer
 from tests.console.house import PASSWORD, Tab
 from tests.covers import covers
 from tests.devices.house import Device, approved
 from tests.exchange.house import LEDGER, VAULT, Agent, is_refused, users_token
 from tests.people.house import Flow, public, web
-from tests.served import Answer, Caller, Served
+from tests.served import Caller, Served
 
 WAITS, AT_ONCE, STEP = "read", "now", "sure"
 

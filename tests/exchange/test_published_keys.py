@@ -15,10 +15,10 @@ from abeyance.proofs.jwk import KeyPair
 from abeyance.proofs.jws import sign_jws
 from abeyance.server.settings_values import ConfigurationError
 from abeyance.wire.base64url import render_base64url
+from tests.answer import Answer
 from tests.covers import covers
 from tests.exchange.house import CONFIG, IDP_KEY, OTHER_KEY, Agent, is_refused, open_house
 from tests.outside import Network
-from tests.served import Answer
 
 URI: Final = "https://idp.example/keys"
 HOUR: Final = 3_600

@@ -14,8 +14,8 @@ import httpx2
 from abeyance.cli.demo.pages import Form, Page
 from abeyance.server.launch import address_of, reserve, running_server
 from abeyance.server.settings import Listen, load_settings
+from tests.config import SECRET
 from tests.console.house import HASH, PASSWORD
-from tests.served import SECRET
 
 _REQUEST: Final = re.compile(r'href="([^"]*/requests/[^"/]+)"')
 

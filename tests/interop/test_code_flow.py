@@ -11,10 +11,10 @@ import pytest
 import requests_oauth2client
 
 from abeyance.wire.base64url import parse_base64url
+from tests.config import SECRET
 from tests.covers import covers
 from tests.interop.people import Browser, closing_after, running
 from tests.people.house import CONFIG
-from tests.served import SECRET
 
 CALLBACK: Final = "https://many.example/cb"
 LEDGER: Final = "https://ledger.example"

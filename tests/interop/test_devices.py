@@ -10,11 +10,11 @@ import pytest
 import requests_oauth2client
 
 from abeyance.wire import names
+from tests.config import SECRET
 from tests.covers import covers
 from tests.devices.house import CLIENTS
 from tests.interop.people import Browser, closing_after, running
 from tests.people.house import CONFIG
-from tests.served import SECRET
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from typing import Final
 import pytest
 import requests_oauth2client
 
+from tests.config import SECRET
 from tests.covers import covers
 from tests.interop.people import Browser, closing_after, running
 from tests.openid.house import CONFIG, client
-from tests.served import SECRET
 
 CALLBACK: Final = "https://rs.example/cb"
 PATIENCE: Final = 60.0  # seconds for a script that ought to take one or two

@@ -14,8 +14,8 @@ from abeyance.server.launch import address_of, reserve, running_server
 from abeyance.server.settings import Listen, load_settings
 from abeyance.wire import names
 from abeyance.wire.base64url import render_base64url
+from tests.config import CONFIG, SECRET
 from tests.covers import covers
-from tests.served import CONFIG, SECRET
 
 HASH = (
     "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA"

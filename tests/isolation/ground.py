@@ -27,12 +27,14 @@ from abeyance.pending.votes import Verdict
 from abeyance.server.delivering import Post
 from faults.checker import check
 from faults.log import Log
+from tests.answer import Answer
+from tests.config import PAYMENT
 from tests.console.house import HASH
 from tests.isolation.orders import Orders
 from tests.isolation.stepping import Stepper
 from tests.outside import Network
 from tests.people.house import CONFIG, ISSUER, web
-from tests.served import PAYMENT, Answer, Caller, Served, keeping_in, serve
+from tests.served import Caller, Served, keeping_in, serve
 from tests.tally import count
 
 SWITCHES: Final = os.environ.get("SWITCHES", "1")

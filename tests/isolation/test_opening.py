@@ -6,12 +6,13 @@ from dataclasses import replace
 from abeyance.parties.person import PersonId
 from abeyance.pending.quota import Quota
 from abeyance.server.backchannel.token import token_endpoint
+from tests.answer import Answer
 from tests.covers import covers
 from tests.isolation.ground import Ground, word_of
 from tests.people.house import Flow, web
 from tests.people.test_refreshing import family, refresh_of
 from tests.people.test_refreshing import found as found_refresh
-from tests.served import Answer, Served
+from tests.served import Served
 
 
 @covers("T-163", "SEC-RACE-13", "OAUTH-CODE-04")

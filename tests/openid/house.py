@@ -12,9 +12,10 @@ from abeyance.server.pages.host import HostPeople
 from abeyance.wire.base64url import parse_base64url
 from abeyance.wire.secret import Secret
 from abeyance.wire.strict_json import parse_json_object
+from tests.answer import Answer
 from tests.people.house import CONFIG as PEOPLE
 from tests.people.house import ISSUER, open_people
-from tests.served import Answer, Served
+from tests.served import Served
 
 USERINFO: Final = f"{ISSUER}/userinfo"
 LEDGER: Final = "https://ledger.example"

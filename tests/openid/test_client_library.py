@@ -4,10 +4,10 @@ from pathlib import Path
 
 from abeyance.client import AsyncPendingToken, ClientSecretBasic, Token, generate_key
 from tests.client.test_at_the_server import agree, connect
+from tests.config import SECRET
 from tests.covers import covers
 from tests.openid.house import USERINFO, open_provider
 from tests.people.house import REDIRECTS, Flow, web
-from tests.served import SECRET
 
 
 @covers("OAUTH-OIDC-13", "OAUTH-OIDC-17")

@@ -16,10 +16,11 @@ import pytest
 from abeyance.parties.client import PROFILES, Client, ClientId
 from abeyance.server.settings_file import ClientTable
 from abeyance.wire import names
+from tests.answer import Answer
 from tests.covers import covers
 from tests.openid.house import LEDGER, header_of, id_claims, open_provider
 from tests.people.house import Flow, web
-from tests.served import Answer, Served
+from tests.served import Served
 
 DOCS: Final = Path(__file__).parents[2] / "docs" / "grants.md"
 HEADING: Final = "## When a registration changes meanwhile"

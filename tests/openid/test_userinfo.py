@@ -10,10 +10,11 @@ from abeyance.acts.dispose import disable_person
 from abeyance.parties.person import PersonId
 from abeyance.proofs.jws import sign_jws
 from abeyance.wire.base64url import render_base64url
+from tests.answer import Answer
 from tests.covers import covers
 from tests.openid.house import ACR, USERINFO, id_claims, open_provider, userinfo
 from tests.people.house import ISSUER, Flow, open_people, public, web
-from tests.served import Answer, Served
+from tests.served import Served
 
 PLACES = (
     "/.well-known/openid-configuration",

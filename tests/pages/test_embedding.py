@@ -15,9 +15,9 @@ import httpx2
 import pytest
 
 from abeyance.server.settings import load_settings
+from tests.config import SECRET
 from tests.covers import covers
 from tests.people.house import VERIFIER, challenge
-from tests.served import SECRET
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 ORIGIN: Final = "https://shop.example"

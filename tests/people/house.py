@@ -18,8 +18,9 @@ from abeyance.outbound.caller import Outside
 from abeyance.pending.request import Key
 from abeyance.proofs.jwk import KeyPair
 from abeyance.server.pages.host import HostPeople
+from tests.answer import Answer
 from tests.console.house import HASH, PASSWORD, PageSeen, Tab
-from tests.served import Answer, Caller, Served, serve
+from tests.served import Caller, Served, serve
 
 ISSUER: Final = "https://as.example"
 CALLBACK: Final = "https://web.example/callback?tenant=7"

@@ -7,11 +7,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from abeyance.parties.person import Person, PersonId
+from tests.answer import Answer
 from tests.browsing import SIZES, Windows, look, press, sign_in
 from tests.console.house import HASH, PASSWORD
 from tests.covers import covers
 from tests.people.house import Flow, web
-from tests.served import Answer
 
 BOTH = pytest.mark.parametrize("size", sorted(SIZES))
 

@@ -12,10 +12,11 @@ from abeyance.parties.client import ClientId
 from abeyance.pending.change import SpendCode
 from abeyance.pending.choosing import Choice
 from abeyance.pending.handles import HandleKind, parse_handle
+from tests.answer import Answer
 from tests.covers import covers
 from tests.people.house import CALLBACK, VERIFIER, Flow, challenge, public, web
 from tests.people.racing import overtake
-from tests.served import Answer, Caller, Served, make_key
+from tests.served import Caller, Served, make_key
 
 LEDGER = "https://ledger.example"
 PAYMENT = {

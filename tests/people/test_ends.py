@@ -10,11 +10,12 @@ from abeyance.parties.client import ClientId
 from abeyance.parties.person import Person, PersonId
 from abeyance.pending.change import Advance, Open, OpenGrant, SpendCode
 from abeyance.pending.states import Denied, Outcome
+from tests.answer import Answer
 from tests.console.house import HASH, Form, PageSeen, Tab
 from tests.covers import covers
 from tests.people.house import Flow, back_at_client, open_people, public, web
 from tests.people.racing import overtake
-from tests.served import Answer, Served
+from tests.served import Served
 
 GROUNDS = ["client", "person", "consent", "session", "sessions"]
 EVERY = pytest.mark.parametrize("ground", GROUNDS)

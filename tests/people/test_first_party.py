@@ -14,10 +14,12 @@ from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.proofs.jwk import KeyPair, KeySet
 from abeyance.proofs.jws import sign_jws
+from tests.answer import Answer
+from tests.config import PAYMENT
 from tests.console.house import PASSWORD
 from tests.covers import covers
 from tests.people.house import CONFIG, ISSUER, VERIFIER, Flow, Public, open_people, public, web
-from tests.served import PAYMENT, Answer, Caller, Served, make_key
+from tests.served import Caller, Served, make_key
 
 CLIENTS = """
 [[clients]]

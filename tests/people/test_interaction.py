@@ -11,10 +11,11 @@ from abeyance.acts.decide import NotCounted
 from abeyance.acts.dispose import disable_person
 from abeyance.parties.person import PersonId
 from abeyance.pending.interaction import Interaction
+from tests.answer import Answer, check_not_stored
 from tests.console.house import PASSWORD, Form, PageSeen, Tab
 from tests.covers import covers
 from tests.people.house import Flow, web
-from tests.served import Answer, Caller, Served, check_not_stored
+from tests.served import Caller, Served
 
 ISSUER = "https://as.example"
 

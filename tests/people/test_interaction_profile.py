@@ -16,11 +16,12 @@ from abeyance.pending.handles import Home
 from abeyance.pending.interaction_uri import Place, comparison_code
 from abeyance.pending.request import Key
 from abeyance.pending.states import AwaitingInteraction
+from tests.answer import Answer
 from tests.console.house import Tab
 from tests.covers import covers
 from tests.people.house import CONFIG, Flow, open_people, web
 from tests.people.test_interaction import ask, signed_in, step_form
-from tests.served import Answer, Served
+from tests.served import Served
 
 BACK = "https://web.example/back?tenant=7"
 MODE = "deferred deferred_interactive"

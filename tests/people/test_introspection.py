@@ -8,9 +8,10 @@ import pytest
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.store.ports import StoreAway
+from tests.answer import Answer
 from tests.covers import covers
 from tests.people.house import Flow, public, web
-from tests.served import Answer, Caller, Served
+from tests.served import Caller, Served
 
 LEDGER, MAIL = "https://ledger.example", "https://mail.example"
 INACTIVE = b'{"active":false}'

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from abeyance.acts import cancel, dispose
+from tests.answer import Answer
 from tests.covers import covers
 from tests.people.house import CONFIG, Flow, open_people, web
-from tests.served import Answer, Caller, Served
+from tests.served import Caller, Served
 
 NAME = "r7rAd3mZpQ_kX9-4wTz1Lg"
 

@@ -9,10 +9,11 @@ import pytest
 from abeyance.parties.client import ClientId
 from abeyance.server.settings import load_settings
 from abeyance.server.settings_values import ConfigurationError
+from tests.config import SECRET
 from tests.console.house import HASH
 from tests.covers import covers
 from tests.people.house import CONFIG, VERIFIER, Flow, public, web
-from tests.served import SECRET, Served, make_key
+from tests.served import Served, make_key
 
 
 @covers("SEC-TOK-05", "DTR-RD-23", "T-073", "DTR-SEC-01")

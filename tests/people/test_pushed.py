@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from abeyance.parties.client import ClientId
+from tests.config import PAYMENT, SECRET
 from tests.covers import covers
 from tests.people.house import (
     CALLBACK,
@@ -22,7 +23,7 @@ from tests.people.house import (
     public,
     web,
 )
-from tests.served import PAYMENT, SECRET, Served, make_key
+from tests.served import Served, make_key
 
 UNKNOWN = "urn:ietf:params:oauth:request_uri:" + "A" * 43
 

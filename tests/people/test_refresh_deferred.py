@@ -8,11 +8,12 @@ import pytest
 from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.pending.change import Open, TurnFamily
+from tests.answer import Answer
 from tests.covers import covers
 from tests.people.house import Flow, open_people, public, web
 from tests.people.racing import overtake
 from tests.people.test_refreshing import LEDGER, family, found, refresh_of, refused, rotating
-from tests.served import Answer, Served
+from tests.served import Served
 
 BOTH = pytest.mark.parametrize("name", ["web", "many"])
 

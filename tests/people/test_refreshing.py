@@ -14,10 +14,12 @@ from abeyance.pending.change import TurnFamily
 from abeyance.pending.credentials import FoundRefresh
 from abeyance.pending.handles import HandleKind, parse_handle
 from abeyance.pending.request import Key
+from tests.answer import Answer
+from tests.config import without
 from tests.covers import covers
 from tests.people.house import CONFIG, Flow, back_at_client, open_people, public, web
 from tests.people.racing import overtake
-from tests.served import Answer, Served, make_key, without
+from tests.served import Served, make_key
 
 LEDGER, MAIL = "https://ledger.example", "https://mail.example"
 HOUR, DAY = 3_600, 86_400

@@ -11,10 +11,12 @@ from abeyance.parties.client import ClientId
 from abeyance.parties.person import PersonId
 from abeyance.pending.repetition import MOST_RECOVERIES
 from abeyance.store.ports import AsReviewer, Wanted
+from tests.answer import Answer
+from tests.config import PAYMENT
 from tests.covers import covers
 from tests.people.house import Flow, public, web
 from tests.people.test_refreshing import family, refresh_of
-from tests.served import PAYMENT, Answer, Caller, Served
+from tests.served import Caller, Served
 
 NAME: Final = "r7rAd3mZpQ_kX9-4wTz1Lg"
 RITA: Final = PersonId("rita")

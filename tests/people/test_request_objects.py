@@ -13,9 +13,10 @@ from abeyance.parties.client import ClientId
 from abeyance.proofs.client_assertion import make_assertion
 from abeyance.proofs.jwk import KeyPair, KeySet
 from abeyance.proofs.jws import sign_jws
+from tests.config import PAYMENT
 from tests.covers import covers
 from tests.people.house import CALLBACK, ISSUER, Flow, back_at_client, web
-from tests.served import PAYMENT, Served, make_key
+from tests.served import Served, make_key
 
 KEY, OTHER = make_key(), make_key()
 UNKNOWN = "urn:ietf:params:oauth:request_uri:" + "A" * 43

@@ -11,8 +11,10 @@ from typing import Any, Final
 from abeyance.parties.client import ClientId
 from abeyance.parties.registration import InitialToken
 from abeyance.wire.secret import Secret
+from tests.answer import Answer
+from tests.config import CONFIG
 from tests.outside import Network
-from tests.served import CONFIG, Answer, Served, serve
+from tests.served import Served, serve
 
 INITIAL: Final = "initial-token-0123456789-0123456789"
 TABLE: Final = """

@@ -9,10 +9,11 @@ import pytest
 from abeyance.acts.decide import NotCounted, Obstacle
 from abeyance.parties.client import ClientId
 from tests.admin.office import CLIENTS, EXTRA, ops
+from tests.answer import Answer
 from tests.covers import covers
 from tests.people.house import CONFIG, open_people
 from tests.registration.house import Desk
-from tests.served import Answer, Served
+from tests.served import Served
 
 TABLE: Final = """
 [openid]

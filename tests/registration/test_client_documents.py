@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from abeyance.oauth.client_document import MAX_DOCUMENT, host_of_id, read_freshness
 from abeyance.outbound.caller import Fetched, Unreachable
 from abeyance.parties.client import ClientId
+from tests.answer import Answer
 from tests.covers import covers
 from tests.outside import Network
 from tests.people.house import Flow, Public, open_people
 from tests.registration.house import TABLE, Desk, open_registry
-from tests.served import Answer, Caller, make_key
+from tests.served import Caller, make_key
 
 ID = "https://app.example.com/client.json"
 BACK = "https://app.example.com/cb"

@@ -18,9 +18,11 @@ from abeyance.proofs.jws import sign_jws
 from abeyance.server.settings import load_settings
 from abeyance.server.settings_values import ConfigurationError
 from abeyance.wire.errors import OAuthError
+from tests.answer import Answer
+from tests.config import CONFIG
 from tests.covers import covers
 from tests.registration.house import INITIAL, MACHINE, TABLE, Desk, open_registry
-from tests.served import CONFIG, Answer, Served, make_key, serve
+from tests.served import Served, make_key, serve
 
 METADATA = "/.well-known/oauth-authorization-server"
 WEB = {"redirect_uris": ["https://app.example.com/cb"], "client_name": "App"}

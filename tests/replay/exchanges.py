@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from tests.answer import Answer
 from tests.replay.references import Known, Value, read_page
-from tests.served import Answer
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _KEPT: Final = frozenset({"content-type", "prefer", "sec-fetch-site", "origin", "accept"})

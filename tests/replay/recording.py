@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from tests.answer import Answer
 from tests.console.house import Tab
 from tests.exchange.house import CONFIG, Agent, open_house
 from tests.exchange.test_outcomes import ROWS, Row
 from tests.people.house import Flow, web
 from tests.replay.exchanges import Exchange
 from tests.replay.references import Known
-from tests.served import Answer, Caller, Served
+from tests.served import Caller, Served
 
 _COOL_DOWN: Final = 1_000.0  # seconds, and more than it takes
 HOUSE: Final = (

@@ -19,10 +19,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 from abeyance.proofs.jws import sign_jws
 from abeyance.wire import names
+from tests.answer import Answer
+from tests.config import SECRET
 from tests.console.house import PASSWORD
 from tests.exchange.house import IDP_KEY
 from tests.people.house import VERIFIER, challenge
-from tests.served import SECRET, Answer, Served
+from tests.served import Served
 
 Value: TypeAlias = str | Mapping[str, Any]
 

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.answer import Answer
 from tests.replay.exchanges import Exchange, Seen
 from tests.replay.references import Known
-from tests.served import Answer, Served
+from tests.served import Served
 
 RECORDED: Final = Path(__file__).parent / "recorded.jsonl"
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.answer import Answer
 from tests.exchange.house import open_house
 from tests.postgres.databases import Database
 from tests.replay.exchanges import Seen, read_exchanges, write_exchanges
 from tests.replay.recording import HOUSE, everything, recording
 from tests.replay.references import SECRETS
 from tests.replay.replaying import RECORDED, compare, replay
-from tests.served import Answer, keeping_in
+from tests.served import keeping_in
 
 # Upper and lower case and figures in one long word: nobody writes that by hand.
 _SECRET = re.compile(r"(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{20,}")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from abeyance.server import logs
-from tests.served import SECRET, Answer, Served, serve
+from tests.answer import Answer
+from tests.config import SECRET
+from tests.served import Served, serve
 
 _PUBLIC = ("/.well-known/oauth-authorization-server", "/jwks")
 

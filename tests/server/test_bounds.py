@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import pytest
 
 from abeyance.outbound.mail import Mailer
+from tests.config import CONFIG
 from tests.console.house import HASH, Tab
 from tests.covers import covers
 from tests.devices.house import CLIENTS, Viewer
@@ -19,7 +20,7 @@ from tests.exchange.house import Agent, publish_idp
 from tests.people.house import CONFIG as PEOPLE
 from tests.people.house import Flow, web
 from tests.postgres.databases import Database
-from tests.served import CONFIG, Served, keeping_in, serve
+from tests.served import Served, keeping_in, serve
 from tests.server.test_held_polls import held
 from tests.server.test_notices import WAITS, WITH_MAIL, Post, nothing_more, settle, subjects
 

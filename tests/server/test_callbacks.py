@@ -20,9 +20,10 @@ from abeyance.outbound.targets import Forbidden
 from abeyance.parties.client import ClientId
 from abeyance.server.settings import ConfigurationError
 from abeyance.volatile.answering import STUCK
+from tests.config import CONFIG, without
 from tests.covers import covers
 from tests.outside import Network, Post
-from tests.served import CONFIG, Caller, Served, count_rows, serve, without
+from tests.served import Caller, Served, count_rows, serve
 
 URL: Final = "https://cb.example/hook?tenant=1"
 TOKEN: Final = "notify-0123456789abcdefghij-~+/=="

@@ -16,9 +16,11 @@ from abeyance.proofs.dpop import make_proof
 from abeyance.proofs.jwk import KeyPair, parse_public_jwk
 from abeyance.wire.base64url import render_base64url
 from abeyance.wire.secret import Secret
+from tests.answer import Answer
 from tests.certificates import Made, make_certificate
+from tests.config import CONFIG
 from tests.covers import covers
-from tests.served import CONFIG, Answer, Caller, Served, serve
+from tests.served import Caller, Served, serve
 
 CA = make_certificate("CN=Clients", authority=True)
 MINE = make_certificate(by=CA, others=[DNSName("t1.example")])

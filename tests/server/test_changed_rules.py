@@ -6,12 +6,13 @@ import pytest
 
 from abeyance.acts.decide import Counted, NotCounted, Obstacle
 from abeyance.pending.votes import Verdict
+from tests.config import CONFIG
 from tests.covers import covers
 from tests.exchange.pair import TAKER, at_page, consent_form, open_pair
 from tests.people.house import CONFIG as PEOPLE
 from tests.people.house import Flow, open_people, web
 from tests.people.test_refreshing import LEDGER, refresh_of
-from tests.served import CONFIG, Served, serve
+from tests.served import Served, serve
 
 _REVIEW = '[[rules]]\nname = "review"\n'
 _FIRST = '[[rules]]\nname = "reading"\nwhen = "\'read\' in scope"\nthen = '

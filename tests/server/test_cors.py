@@ -11,9 +11,10 @@ from abeyance.acts import dispose
 from abeyance.parties.client import Client
 from abeyance.server.cors import KNOWN_FOR, origins_of
 from abeyance.store.ports import StoreAway
+from tests.answer import Answer
 from tests.covers import covers
 from tests.people.house import open_people, web
-from tests.served import Answer, Served
+from tests.served import Served
 
 SPA = "https://spa.example"
 CALLABLE = ("/token", "/revoke", "/introspect")

@@ -14,8 +14,9 @@ from abeyance.parties.person import Person, PersonId
 from abeyance.server import declared
 from abeyance.server.declared import invite_first_administrator
 from abeyance.store.sql.store import SqlStore
+from tests.config import CONFIG, without
 from tests.covers import covers
-from tests.served import CONFIG, serve, without
+from tests.served import serve
 
 S1: Final = ClientId("s1")
 RITA: Final = PersonId("rita")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from abeyance.wire import names
+from tests.config import EXPORT, PAYMENT
 from tests.covers import covers
-from tests.served import EXPORT, PAYMENT, Served
+from tests.served import Served
 
 DTR_MEMBERS = {"deferral_code", "interval", "interaction_uri"}
 

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from abeyance.wire import names
+from tests.config import CONFIG
 from tests.covers import covers
-from tests.served import CONFIG, Served, serve
+from tests.served import Served, serve
 
 PATHS = [
     "/token", "/revoke", "/par", "/challenge", "/jwks", "/livez", "/readyz",

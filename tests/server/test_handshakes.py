@@ -33,8 +33,9 @@ from abeyance.proofs.certificate import thumbprint
 from abeyance.wire.base64url import parse_base64url
 from abeyance.wire.strict_json import parse_json_object
 from tests.certificates import Made
+from tests.config import CONFIG, ISSUER, SECRET
 from tests.covers import covers
-from tests.served import CONFIG, ISSUER, SECRET, Served, serve
+from tests.served import Served, serve
 from tests.server.test_certificates import CLIENTS, jwks_of
 from tests.tls import AUTHORITY, Front, in_front, make_lasting, write_pem
 from tests.tls import SECRET as PROXYS

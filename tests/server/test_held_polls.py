@@ -11,8 +11,10 @@ import pytest
 
 from abeyance.acts import dispose
 from abeyance.parties.client import ClientId
+from tests.answer import Answer
+from tests.config import CONFIG
 from tests.covers import covers
-from tests.served import CONFIG, Answer, Caller, Served, serve
+from tests.served import Caller, Served, serve
 
 
 @asynccontextmanager

@@ -20,11 +20,13 @@ from abeyance.proofs import client_assertion
 from abeyance.proofs.jwk import KeyPair
 from abeyance.wire import names
 from abeyance.wire.base64url import render_base64url
+from tests.answer import Answer
+from tests.config import CONFIG, ISSUER
 from tests.covers import covers
 from tests.logged import written
 from tests.outside import Network
 from tests.proofs.forge import encode, sign
-from tests.served import CONFIG, ISSUER, Answer, Served, make_key, serve
+from tests.served import Served, make_key, serve
 
 TOKEN: Final = f"{ISSUER}/token"
 CANARY: Final = "https://canary.example/keys"

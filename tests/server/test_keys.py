@@ -8,8 +8,9 @@ import pytest
 
 from abeyance.proofs import dpop
 from abeyance.wire import names
+from tests.config import ISSUER
 from tests.covers import covers
-from tests.served import ISSUER, Caller, Served, make_key, serve
+from tests.served import Caller, Served, make_key, serve
 
 TOKEN = ISSUER + "/token"
 

@@ -11,8 +11,9 @@ from abeyance.server.gauges import BEAT
 from abeyance.server.management import Management
 from abeyance.server.settings import ConfigurationError, Listen, load_settings
 from abeyance.store.ports import StoreAway
+from tests.config import SECRET
 from tests.covers import covers
-from tests.served import SECRET, Served, serve
+from tests.served import Served, serve
 
 _OF_THE_PROCESS = "process_"
 _DEPLOY = Path(__file__).parents[2] / "deploy"

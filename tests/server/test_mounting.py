@@ -9,8 +9,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from tests.config import CONFIG
 from tests.covers import covers
-from tests.served import CONFIG, Served, serve
+from tests.served import Served, serve
 
 ISSUER = "https://as.example/as"
 

@@ -9,9 +9,10 @@ import pytest
 from abeyance.acts.present import TokenRefused, present
 from abeyance.proofs.dpop import make_proof
 from abeyance.wire.secret import Secret
+from tests.config import CONFIG, ISSUER
 from tests.covers import covers
 from tests.oauth.test_metadata import document
-from tests.served import CONFIG, ISSUER, Served, serve
+from tests.served import Served, serve
 from tests.server.test_certificates import CLIENTS, MINE, MTLS, PROXY, Certified, field, write
 
 ALIAS = "https://mtls.as.example"

@@ -12,8 +12,9 @@ from abeyance.parties.client import ClientId
 from abeyance.pending.choosing import Choice
 from abeyance.pending.votes import Verdict
 from abeyance.wire import names
+from tests.config import CONFIG, EXPORT, PAYMENT
 from tests.covers import covers
-from tests.served import CONFIG, EXPORT, PAYMENT, Served, serve
+from tests.served import Served, serve
 
 BUDGETED = {**EXPORT, "budget": {"amount": "100.00", "currency": "EUR"}}
 

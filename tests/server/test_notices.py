@@ -16,9 +16,10 @@ from abeyance.outbound.mail import Mail, Mailer, MailRefused
 from abeyance.parties.person import PersonId
 from abeyance.pending.votes import Verdict
 from abeyance.server.settings import ConfigurationError
+from tests.config import CONFIG
 from tests.covers import covers
 from tests.outside import Network
-from tests.served import CONFIG, Served, serve
+from tests.served import Served, serve
 
 HOOK: Final = "https://chat.internal.example:9000/hook"
 SECRET: Final = "whsec_" + "c2VjcmV0LTAxMjM0NTY3ODktMDEyMzQ1Njc4OQ=="

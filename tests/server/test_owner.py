@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from abeyance.acts.decide import NotCounted, Obstacle
+from tests.config import CONFIG
 from tests.covers import covers
-from tests.served import CONFIG, Served, serve
+from tests.served import Served, serve
 
 
 @covers("EXT-DECIDE-03", "SEC-UI-20", "SEC-TM-11")

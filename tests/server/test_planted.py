@@ -9,8 +9,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from tests.config import SECRET
 from tests.covers import covers
-from tests.served import SECRET, serve
+from tests.served import serve
 
 
 class Everything(logging.Handler):

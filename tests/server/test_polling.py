@@ -10,8 +10,9 @@ import pytest
 
 from abeyance.pending.pacing import PERSISTENT
 from abeyance.wire import names
+from tests.config import PAYMENT
 from tests.covers import covers
-from tests.served import PAYMENT, Served, serve
+from tests.served import Served, serve
 
 UNKNOWN = "A" * 43
 

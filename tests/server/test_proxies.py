@@ -10,12 +10,13 @@ import pytest
 
 from abeyance.server.proxies import behind, find_caller, is_proxy
 from abeyance.volatile.customers import find_customer
+from tests.answer import Answer
 from tests.console.house import PASSWORD, PageSeen, Tab
 from tests.covers import covers
 from tests.devices.house import CLIENTS
 from tests.people.house import CONFIG as PEOPLE
 from tests.people.house import Flow, open_people, public
-from tests.served import Answer, Served, serve
+from tests.served import Served, serve
 
 PEER = "192.0.2.1"  # of every request that a test sends
 TRUSTED = tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.1", "fd00::/8", "::1")))

@@ -20,8 +20,10 @@ from abeyance.pending.change import Advance, Change
 from abeyance.pending.quota import Quota
 from abeyance.pending.states import Event
 from abeyance.pending.votes import Verdict
+from tests.answer import Answer, check_not_stored
+from tests.config import PAYMENT
 from tests.covers import covers
-from tests.served import PAYMENT, Answer, Served, check_not_stored
+from tests.served import Served
 
 ROUNDS: Final = int(os.environ.get("RACES", "1"))
 

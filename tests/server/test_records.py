@@ -6,8 +6,9 @@ from pathlib import Path
 from abeyance.pending.disclosure import TEMPLATE_ID, TEMPLATE_VERSION
 from abeyance.pending.votes import Verdict
 from abeyance.server.pages.desk import render_request_id
+from tests.config import CONFIG, PAYMENT, without
 from tests.covers import covers
-from tests.served import CONFIG, PAYMENT, Served, serve, without
+from tests.served import Served, serve
 
 
 @covers("OAUTH-LOG-05", "EXT-DECIDE-04", "EXT-DECIDE-06")

@@ -22,10 +22,11 @@ from abeyance.store.ports import AsReviewer, OfAll, StoreAway, Wanted, Whose
 from abeyance.store.sql.store import SqlStore
 from abeyance.store.suite.ground import a_request
 from tests.admin.office import open_office, ops
+from tests.clock import MovableClock
 from tests.console.house import Tab
 from tests.covers import covers
 from tests.people.house import Flow, web
-from tests.served import MovableClock, Served, serve
+from tests.served import Served, serve
 
 DAY: Final = 86_400
 DETAILS: Final = 30 * DAY

@@ -15,8 +15,10 @@ from abeyance.parties.person import Person, PersonId
 from abeyance.pending.choosing import Choice
 from abeyance.pending.votes import Verdict
 from abeyance.store.sql.store import SqlStore
+from tests.answer import Answer
+from tests.config import CONFIG, PAYMENT
 from tests.covers import covers
-from tests.served import CONFIG, PAYMENT, Answer, Caller, Served, make_key, serve
+from tests.served import Caller, Served, make_key, serve
 
 _REMEMBERING: Final = CONFIG.replace(
     'name = "review"\nthen = "defer"', 'name = "review"\nthen = "defer"\nremember = true'

@@ -8,8 +8,10 @@ import pytest
 
 from abeyance.parties.person import PersonId
 from abeyance.wire import names
+from tests.answer import Answer
+from tests.config import ISSUER
 from tests.covers import covers
-from tests.served import ISSUER, Answer, Served, make_key
+from tests.served import Served, make_key
 
 
 @covers("T-023", "DTR-CANC-02", "DTR-CANC-10", "T-171", "DTR-CANC-06", "DTR-CANC-09", "T-197")

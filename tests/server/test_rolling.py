@@ -8,10 +8,10 @@ from typing import Final
 import apsw
 import asyncpg
 
+from tests.config import CONFIG
 from tests.console.house import HASH, Tab
 from tests.covers import covers
 from tests.postgres.databases import Databases
-from tests.served import CONFIG
 from tests.soak.afar import PROGRAM, Afar, serve_afar
 from tests.store.test_upgrades import OURS
 

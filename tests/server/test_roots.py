@@ -18,6 +18,7 @@ from abeyance.keys.rotating import succeed_root
 from abeyance.parties.person import Person, PersonId
 from abeyance.proofs.sealing import NONCE_BYTES, seal, unseal
 from abeyance.store.ports import Sealed
+from tests.config import CONFIG
 from tests.covers import covers
 from tests.devices.house import Viewer, open_devices, tv
 from tests.devices.test_pages import WRONG
@@ -26,7 +27,7 @@ from tests.people.house import Flow, open_people, web
 from tests.people.test_interaction import deferred as deferred_with_step
 from tests.people.test_interaction import path_of, signed_in
 from tests.people.test_refresh_deferred import held_family
-from tests.served import CONFIG, Served, serve
+from tests.served import Served, serve
 from tests.server.test_callbacks import TOKEN, deferred, settle, world
 
 

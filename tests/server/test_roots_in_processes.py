@@ -16,10 +16,10 @@ from abeyance.keys.roots import Root
 from abeyance.keys.rotating import succeed_root
 from abeyance.store.ports import Sealed
 from abeyance.store.postgres.store import PostgresStore
+from tests.config import CONFIG
 from tests.console.house import HASH
 from tests.covers import covers
 from tests.postgres.databases import Database
-from tests.served import CONFIG
 from tests.server.test_roots import opens
 from tests.soak.afar import Afar, serve_afar
 

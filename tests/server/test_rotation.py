@@ -11,8 +11,9 @@ from abeyance.proofs.access_token import verify_access_token
 from abeyance.proofs.jwk import KeySet, parse_jwks
 from abeyance.proofs.jws import BadToken
 from abeyance.server.key_events import CHANGED
+from tests.config import CONFIG, ISSUER
 from tests.covers import covers
-from tests.served import CONFIG, ISSUER, Served, serve
+from tests.served import Served, serve
 
 HOUR = timedelta(hours=1)
 MANY = 1_000

@@ -12,8 +12,9 @@ import pytest
 from abeyance.server import logs
 from abeyance.server.http import log_fault
 from abeyance.wire.secret import Secret
+from tests.config import SECRET
 from tests.covers import covers
-from tests.served import SECRET, serve
+from tests.served import serve
 
 
 @covers(

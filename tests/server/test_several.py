@@ -19,11 +19,12 @@ from abeyance.pending.message import Claimed
 from abeyance.server.clock import SharedClock
 from abeyance.server.key_events import CHANGED
 from abeyance.store.postgres.store import PostgresStore
+from tests.config import CONFIG
 from tests.covers import covers
 from tests.outside import Network
 from tests.postgres.databases import Database, Databases
 from tests.postgres.server import PostgresServer, find_programs
-from tests.served import CONFIG, Served, keeping_in, serve
+from tests.served import Served, keeping_in, serve
 from tests.server.test_callbacks import nothing_more
 from tests.server.test_held_polls import held
 

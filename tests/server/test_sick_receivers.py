@@ -17,10 +17,11 @@ from abeyance.outbound import caller
 from abeyance.outbound.caller import Fetched, GuardedCaller, Unreachable
 from abeyance.outbound.targets import Forbidden, Reach
 from abeyance.store.sql.rows import micros
+from tests.config import CONFIG
 from tests.covers import covers
 from tests.outbound.receiver import NAME, NO_CONTENT, Authority, Receiver, receiving, say
 from tests.outside import Network
-from tests.served import CONFIG, Caller, Served, count_rows, serve
+from tests.served import Caller, Served, count_rows, serve
 from tests.server.test_callbacks import nothing_more, settle
 
 MANY: Final = 100

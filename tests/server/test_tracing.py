@@ -15,9 +15,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from abeyance.server import app, tracing
 from abeyance.server.settings import ConfigurationError
 from abeyance.store.ports import StoreAway
+from tests.config import CONFIG, SECRET
 from tests.covers import covers
 from tests.logged import written
-from tests.served import CONFIG, SECRET, Served, serve
+from tests.served import Served, serve
 
 _TRACED: Final = CONFIG.replace("[server]\n", "[server]\ntracing = true\n")
 _PROXIED: Final = _TRACED.replace(

@@ -7,8 +7,10 @@ import pytest
 
 from abeyance.proofs.client_assertion import make_assertion
 from abeyance.wire import names
+from tests.answer import Answer, check_not_stored
+from tests.config import CONFIG, ISSUER
 from tests.covers import covers
-from tests.served import CONFIG, ISSUER, Answer, Caller, Served, check_not_stored, serve
+from tests.served import Caller, Served, serve
 
 ENDPOINTS = ["/token", "/revoke"]
 

@@ -30,8 +30,10 @@ from abeyance.acts.decide import Counted
 from abeyance.parties.client import ClientId
 from abeyance.pending.votes import Verdict
 from abeyance.proofs.jwk import KeyPair
+from tests.answer import Answer
+from tests.clock import MovableClock
 from tests.covers import covers
-from tests.served import Answer, Caller, MovableClock, Served, make_key, serve
+from tests.served import Caller, Served, make_key, serve
 
 LIVES: Final = {"read": 3_600, "brief": 60}  # seconds, by the rules of the configuration
 APPROVAL: Final = {"read": 1_800, "brief": 3_600}

@@ -15,7 +15,9 @@ from typing import Any, Final, cast
 import apsw
 import httpx2
 
-from tests.served import Answer, MovableClock, Served, place_keys
+from tests.answer import Answer
+from tests.clock import MovableClock
+from tests.served import Served, place_keys
 from tests.soak.server import MOVED, TIDY
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent

@@ -18,7 +18,7 @@ from abeyance.server.launch import address_of, reserve, running_server
 from abeyance.server.logs import configure_logs
 from abeyance.server.settings import load_settings
 from abeyance.server.settings_values import Listen
-from tests.served import MovableClock
+from tests.clock import MovableClock
 
 MOVED: Final = "x-soak-moved"  # seconds since the start
 TIDY: Final = "/-/tidy"

@@ -9,12 +9,13 @@ from functools import partial
 from itertools import count
 from typing import Final
 
+from tests.answer import Answer
 from tests.console.house import HASH, Form, PageSeen, Tab
 from tests.exchange.house import CONFIG as EXCHANGE
 from tests.exchange.test_outcomes import ROWS, Row
 from tests.outbound.receiver import Receiver
 from tests.people.house import Flow, web
-from tests.served import Answer, Caller
+from tests.served import Caller
 from tests.soak.afar import Afar
 
 SHIFT: Final = 6 * 3_600.0  # seconds

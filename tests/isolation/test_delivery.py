@@ -75,3 +75,13 @@ async def test_of_two_workers_one_has_the_message(ground: Ground) -> None:
         judged=False,
         fine=True,
     )
+
+
+@covers("SEC-RACE-16", "DTR-CANC-02", "DTR-RD-22")
+async def test_who_has_withdrawn_since_the_claim_is_not_called(ground: Ground) -> None:
+    code, at = await due(ground), ground.here
+    now = at.clock.now()
+    [claimed] = await at.house.store.claim_messages(now=now, lease=now + LEASE, limit=10)
+    assert await ground.cancel(at, code) == "done"
+    await deliver(at.house, claimed)
+    assert await calls(ground, at, code) == "0 calls"

@@ -544,9 +544,15 @@ MODEL: Final = settings(
 )
 def test_the_store_does_what_the_core_says_whatever_the_moves() -> None:
     SEEN.clear()
-    run_state_machine_as_test(CoreAndStore, settings=MODEL)
     states = {"Pending", "AwaitingInteraction", "Approved", "Denied", "Cancelled", "Redeemed"}
-    assert set(SEEN) == states | {"Applied", "Superseded"}
+    run_state_machine_as_test(CoreAndStore, settings=MODEL)
+    for _ in range(10):
+        if set(SEEN) == states | {"Applied", "Superseded"}:
+            return
+        # Which moves are drawn depends on what else is imported, and few may miss a state.
+        further = settings(MODEL, max_examples=25, derandomize=False)
+        run_state_machine_as_test(CoreAndStore, settings=further)
+    raise AssertionError(f"not all was seen, but {SEEN}")
 
 
 @pytest.mark.parametrize("breaks", [forget_clocks, forget_versions])

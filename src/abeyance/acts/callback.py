@@ -85,6 +85,9 @@ async def call_back(house: House, claimed: Claimed) -> Settled:
         await _alarm(house, "callback_unreadable", client)
         return Done()
     code, token = told
+    # The last look: since it was claimed, its client may have withdrawn (DTR-CANC-02).
+    if not await house.store.is_claimed(claimed):
+        return Done()
     if claimed.attempt == 1:
         # Before it is sent: the client may come at once (EXT-WAIT-06).
         house.clocks.earn(held.handle.digest)

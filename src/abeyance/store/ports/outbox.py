@@ -18,6 +18,10 @@ class Outbox(Protocol):
         """
         ...
 
+    async def is_claimed(self, claimed: Claimed) -> bool:
+        """Is it still there, and of this claim? Not if it was suppressed, or another has it."""
+        ...
+
     async def settle_message(self, claimed: Claimed, settled: Settled) -> None:
         """Nothing happens if the lease was over and another has claimed it, or it is gone."""
         ...

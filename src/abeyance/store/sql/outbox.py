@@ -64,6 +64,12 @@ CLAIM: Final = """
     RETURNING home, n, seq, kind, "to", sealed, attempt, due_at, until
     """
 
+IS_CLAIMED: Final = """
+    SELECT 1
+      FROM outbox
+     WHERE home = :home AND n = :n AND seq = :seq AND attempt = :attempt
+    """
+
 FORGET: Final = """
     DELETE FROM outbox
      WHERE home = :home AND n = :n AND seq = :seq AND attempt = :attempt
@@ -120,14 +126,13 @@ async def claim(db: Db, now: datetime, lease: datetime, limit: int) -> Sequence[
     return [_claimed(row) for row in await db.rows(CLAIM, values)]
 
 
+async def is_claimed(db: Db, claimed: Claimed) -> bool:
+    return bool(await db.rows(IS_CLAIMED, _attempt_of(claimed)))
+
+
 async def settle(db: Db, claimed: Claimed, settled: Settled) -> None:
     """Whoever comes after the lease changes nothing: then it is another's attempt."""
-    where: dict[str, Any] = {
-        "home": claimed.key.home,
-        "n": claimed.key.n,
-        "seq": claimed.seq,
-        "attempt": claimed.attempt,
-    }
+    where = _attempt_of(claimed)
     match settled:
         case Done():
             await db.rows(FORGET, where)
@@ -138,6 +143,15 @@ async def settle(db: Db, claimed: Claimed, settled: Settled) -> None:
 async def next_at(db: Db) -> datetime | None:
     [(at,)] = await db.rows(NEXT)
     return None if at is None else instant(parse_count(at))
+
+
+def _attempt_of(claimed: Claimed) -> dict[str, Any]:
+    return {
+        "home": claimed.key.home,
+        "n": claimed.key.n,
+        "seq": claimed.seq,
+        "attempt": claimed.attempt,
+    }
 
 
 def _claimed(row: Sequence[Any]) -> Claimed:

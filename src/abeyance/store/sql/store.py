@@ -306,6 +306,9 @@ class SqlStore(SqlWhole):
     ) -> Sequence[Claimed]:
         return await self._write(partial(outbox.claim, now=now, lease=lease, limit=limit))
 
+    async def is_claimed(self, claimed: Claimed) -> bool:
+        return await self._read(partial(outbox.is_claimed, claimed=claimed))
+
     async def settle_message(self, claimed: Claimed, settled: Settled) -> None:
         await self._write(partial(outbox.settle, claimed=claimed, settled=settled))
 

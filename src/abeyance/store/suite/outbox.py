@@ -104,6 +104,18 @@ class OutboxSuite(Suite):
             assert due == {"approved", "denied", "cancelled", "closed"}
             assert await store.next_message() == NOW + LEASE, "the others are forgotten"
 
+    @covers("DTR-CANC-02", "SEC-RACE-16")
+    async def test_what_was_claimed_may_have_been_withdrawn_since(self) -> None:
+        async with self.open_store() as store:
+            withdrawn, other = await a_waiting(store), await a_waiting(store)
+            for each in (withdrawn, other):
+                await store.apply(change(each.key, advance(Event.APPROVE)))
+            claimed = {each.key: each for each in await claim(store)}
+            quietly = Advance(1, Event.CANCEL, Cancelled(), NOW, quiet=True)
+            assert isinstance(await store.apply(change(withdrawn.key, quietly)), Applied)
+            assert not await store.is_claimed(claimed[withdrawn.key])
+            assert await store.is_claimed(claimed[other.key])
+
     @covers("DTR-CB-02")
     async def test_what_sending_it_takes_can_be_another_while_it_waits(self) -> None:
         async with self.open_store() as store:
@@ -137,6 +149,8 @@ class OutboxSuite(Suite):
         async with place() as store:
             [second] = await claim(store, NOW + LEASE)
             assert (second.key, second.attempt) == (first.key, 2)
+            assert await store.is_claimed(second)
+            assert not await store.is_claimed(first), "another has it"
             await store.settle_message(first, Done())
             await store.settle_message(first, RetryAt(NOW))
             assert await store.next_message() == NOW + 2 * LEASE, "the second one's lease"

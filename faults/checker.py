@@ -14,6 +14,7 @@ from typing import Final
 from faults.log import Event
 from faults.order import LOST, Operation, explains
 
+RECOVERIES: Final = 3  # so often a success is told again
 LEASE: Final = 60.0  # for so long a callback that was begun may still be under way
 _VOTES: Final = ("approve", "deny")
 _VOTED: Final = ("counted", "noted")
@@ -179,6 +180,20 @@ def called_back(story: Story) -> Iterator[str]:
             yield "a callback came long after it was suppressed"
 
 
+def had_again(story: Story) -> Iterator[str]:
+    """R11: whoever lost the answer to a success can have it again, up to so many times."""
+    for call, _ in story.answered("spent", "repeat"):
+        served = [
+            each
+            for each in story.called("repeat")
+            if each is not call
+            and each.began < (call.ended or each.began)
+            and (each.answer is None or each.answer["what"] == "token")
+        ]
+        if len(served) < RECOVERIES:
+            yield f"a success was not told again, and {len(served)} may have heard it before"
+
+
 def in_time(story: Story) -> Iterator[str]:
     """R8: nothing expires early and nothing lives on, by more than clocks may differ."""
     if story.opened is None:
@@ -224,6 +239,7 @@ _RULES: Final = (
     ("R4", no_more_authority),
     ("R5", called_back),
     ("R8", in_time),
+    ("R11", had_again),
     ("R12", every_end),
 )
 

@@ -16,6 +16,7 @@ _SIMULATED: Final = (
     ("R4", "never more than asked or decided"),
     ("R5", "callbacks: after the end, at least once, not after suppression"),
     ("R8", "nothing expires early or lives on, though clocks differ"),
+    ("R11", "a success whose answer was lost can be had again"),
     ("R12", "every call and every request ends"),
 )
 

@@ -18,6 +18,7 @@ from abeyance.pending.votes import Grant, Refuse
 from abeyance.store.ports import StoreAway
 from abeyance.store.sql import changes, changes_moving, outbox, repetitions
 from abeyance.store.sqlite.drive import AtOnce, drive
+from abeyance.wire.errors import InvalidGrant
 from faults.mutants import Mutant, Patch
 from faults.simulation.disk import Disk, SimulatedStore
 
@@ -199,6 +200,15 @@ def _forgets_at_times(transact: Any) -> Any:
     return sometimes
 
 
+def _recovers_nothing(again: Any) -> Any:
+    async def refuses(house: Any, asked: Any, earlier: Any) -> Any:
+        if isinstance(earlier.loaded.held.state, Redeemed):
+            raise InvalidGrant("The request has been answered already")
+        return await again(house, asked, earlier)
+
+    return refuses
+
+
 def _recovers_anything(again: Any) -> Any:
     async def recovers(house: Any, asked: Any, earlier: Any) -> Any:
         held = earlier.loaded.held
@@ -279,6 +289,7 @@ MUTANTS: Final = (
         "the end of a request is where it was promised", (_wrap(Held, "state_at", _ends_early),)
     ),
     Mutant("recovery revokes the earlier set", (_set(repetitions, "REVOKE_ALL", _NOTHING),)),
+    Mutant("a success is told again", (_wrap(ask, "answer_again", _recovers_nothing),)),
     Mutant("recovery is for successes alone", (_wrap(ask, "answer_again", _recovers_anything),)),
     Mutant("every change has its audit row", (_wrap(changes, "_add", _no_audit),)),
     Mutant("a callback that fails is tried again", (_set(callback, "retry", lambda *_: Done()),)),

@@ -147,6 +147,10 @@ BROKEN: Final[dict[str, tuple[str, Callable[[], Told]]]] = {
     "a callback too early": ("R5", lambda: Told().hears().does("deny", "counted").ends("denied")),
     "a call without an end": ("R12", lambda: _open_call()),
     "a request that waits for ever": ("R12", lambda: Told().ends("pending")),
+    "a success that is not told again": (
+        "R11",
+        lambda: good().does("repeat", "spent"),
+    ),
     "expired too early": ("R8", lambda: Told().does("poll", "expired").ends("expired")),
 }
 
@@ -175,6 +179,13 @@ def test_an_answer_that_was_lost_may_have_happened_or_not() -> None:
     assert Told().does("approve", "lost").does("poll", "pending").ends("expired").breaks() == set()
     told = Told().does("approve", "counted").hears().does("poll", "lost").does("poll", "spent")
     assert told.ends("redeemed", "t1").breaks() == set()
+
+
+def test_a_success_is_told_again_three_times_and_then_no_more() -> None:
+    told = Told().does("approve", "counted").hears().does("poll", "lost")
+    for number in range(3):
+        told.does("repeat", "token", token=f"t{number}")
+    assert told.does("repeat", "spent").ends("redeemed", "t2").breaks() == set()
 
 
 def test_what_was_under_way_at_once_may_have_come_in_either_order() -> None:

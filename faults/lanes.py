@@ -163,7 +163,7 @@ def _lanes(size: Size) -> Sequence[Lane]:
         ),
         Lane("C kill -9", "R1, R2", "kills", ("tests/store/test_kill.py",), size.kills, "KILLS"),
         Lane(
-            "C real processes and faults", "R1 to R4, R7, R8, R12", "kills", ("tests/real",),
+            "C real processes and faults", "R1 to R5, R7, R8, R12", "kills", ("tests/real",),
             size.kills // 2, "KILLS",
         ),
         Lane(

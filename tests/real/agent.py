@@ -21,6 +21,8 @@ from faults.log import Event
 from faults.simulation.agent import name_of, read_answer
 
 CLIENT: Final = ("robot", "s1-secret-0123456789-0123456789-0123456789")
+LOUD: Final = ("siren", CLIENT[1])  # wants to be called back
+_CLIENTS: Final = {each[0]: each for each in (CLIENT, LOUD)}
 LIFETIMES: Final = {"read": 3600.0, "write": 3600.0, "brief": 20.0}
 SKEW: Final = 15.0  # seconds by which a clock may be wrong
 _SCOPES: Final = (("read", "write"), ("read",), ("write",), ("brief",))
@@ -48,7 +50,7 @@ async def _work(orders: Orders) -> None:
     left = left_of(orders.folder)
     ids = itertools.count(orders.life * 1_000_000)
     rng = random.Random(orders.life)
-    async with httpx2.AsyncClient(auth=CLIENT, timeout=_TIMEOUT) as http:
+    async with httpx2.AsyncClient(timeout=_TIMEOUT) as http:
         agents = [
             Agent(orders, http, journal, log, ids, rng, left[at :: orders.at_once])
             for at in range(orders.at_once)
@@ -96,26 +98,36 @@ class Agent:
         for request in self.left:
             await self._see_to(request)
         while not (self.orders.folder / "stop").exists():
-            request = {
-                "request": f"request-{self.orders.life}-{next(self.ids)}-0123456789",
-                "scope": self.rng.choice(_SCOPES),
-                "first": time.monotonic(),
-            }
+            request = self._wish()
             self.journal.write(**request)
             await self._see_to(request)
+
+    def _wish(self) -> dict[str, Any]:
+        """Somewhat more than half want to be called; of those, half do nothing else."""
+        scope = self.rng.choice(_SCOPES)
+        # A callback that comes too late for its request is forgotten, by whichever clock.
+        loud = scope != ("brief",) and self.rng.random() < 0.8
+        return {
+            "request": f"request-{self.orders.life}-{next(self.ids)}-0123456789",
+            "client": (LOUD if loud else CLIENT)[0],
+            "leaves": loud and self.rng.random() < 0.5,
+            "scope": scope,
+            "first": time.monotonic(),
+        }
 
     async def _see_to(self, request: dict[str, Any]) -> None:
         over = False
         while not over and "code" not in request:
             over = await self._ask(request)
             await asyncio.sleep(self.rng.random() * 0.1)
+        over = over or request["leaves"]
         while not over and not await self._act(request):  # noqa: ASYNC110
             await asyncio.sleep(self.rng.random() * 0.2)
         self.journal.write(request=request["request"], over=True)
 
     async def _ask(self, request: dict[str, Any]) -> bool:
         """Is it over before its code was ever seen?"""
-        answer = await self._post("/token", self._first(request))
+        answer = await self._post(request, "/token", self._first(request))
         if answer is None or "deferral_code" not in answer.json():
             if answer is None:
                 return False
@@ -132,7 +144,7 @@ class Agent:
             expires=request["first"] + lifetime,
             decides=request["first"] + lifetime * 3 / 4,
             skew=2 * SKEW + time.monotonic() - request["first"],
-            calls=False,
+            calls=request["client"] == LOUD[0],
         )
         return False
 
@@ -162,7 +174,7 @@ class Agent:
     ) -> str:
         number = next(self.ids)
         self._note("call", id=number, deferral=name_of(request["code"]), op=op)
-        answer = await self._post(path, form)
+        answer = await self._post(request, path, form)
         if answer is None:
             self._note("lost", id=number)
             return "lost"
@@ -170,23 +182,28 @@ class Agent:
         self._note("answer", id=number, what=what, **told)
         return what
 
-    async def _post(self, path: str, form: Sequence[tuple[str, str]]) -> httpx2.Response | None:
+    async def _post(
+        self, request: dict[str, Any], path: str, form: Sequence[tuple[str, str]]
+    ) -> httpx2.Response | None:
         """`None`: nobody knows whether anything happened."""
         url = f"http://127.0.0.1:{self.rng.choice(self.orders.ports)}{path}"
         try:
-            answer = await self.http.post(url, data=dict(form))
+            answer = await self.http.post(url, data=dict(form), auth=_CLIENTS[request["client"]])
         except httpx2.HTTPError:
             await asyncio.sleep(self.rng.random() * 0.2)
             return None
         return None if answer.status_code >= 500 else answer
 
     def _first(self, request: dict[str, Any]) -> list[tuple[str, str]]:
-        return [
+        form = [
             ("grant_type", names.GRANT_CLIENT_CREDENTIALS),
             ("scope", " ".join(request["scope"])),
             ("completion_mode", "deferred"),
             ("deferral_request_id", request["request"]),
         ]
+        if request["client"] == LOUD[0]:
+            form.append((names.CLIENT_NOTIFICATION_TOKEN, f"hear-{request['request']}"))
+        return form
 
     def _note(self, event: str, **more: Any) -> None:
         self.log.write(at=round(time.monotonic(), 6), event=event, **more)

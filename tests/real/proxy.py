@@ -17,11 +17,14 @@ class _Pair:
 
 @dataclass(slots=True)
 class Proxy:
-    """Listens on loopback at `port`, and leads to `target`. `delay`: seconds for each piece."""
+    """Listens on loopback at `port`, and leads to `target`. `delay`: seconds for each piece.
+    `in_vain`: how many found nobody there.
+    """
 
     target: int
     port: int = 0
     delay: float = 0.0
+    in_vain: int = 0
     _pairs: set[_Pair] = field(default_factory=set)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set)
     _server: asyncio.Server | None = None
@@ -63,6 +66,7 @@ class Proxy:
         try:
             answers, far = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
+            self.in_vain += 1
             near.transport.abort()
             return
         pair = _Pair(near, far)

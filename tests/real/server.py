@@ -4,13 +4,15 @@ Behind `/vote` a reviewer's vote is cast in this process by the act behind every
 would only be slower.
 """
 
+import asyncio
 import json
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import structlog
@@ -28,6 +30,8 @@ from abeyance.server.launch import running_server
 from abeyance.server.settings import load_settings
 from abeyance.store.ports import StoreAway
 
+_LOOK_EVERY: Final = 0.1  # seconds
+
 
 def serve(config: Path, ahead: Any) -> None:
     """Serve until killed. `ahead.value`: seconds by which this machine's clock is wrong."""
@@ -37,9 +41,32 @@ def serve(config: Path, ahead: Any) -> None:
     def now(_: object) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=ahead.value)
 
+    def after(_: object, seconds: float, call: Callable[[], None]) -> _Timer:
+        return _Timer(ahead, seconds, call)
+
     clock.SystemClock.now = now  # type: ignore[assignment, method-assign]
+    clock.SystemClock.after = after  # type: ignore[assignment, method-assign]
     with running_server(load_settings(config, environ={}), wrap=_with_reviewers):
         threading.Event().wait()
+
+
+class _Timer:
+    """Goes off after so many seconds, and before that if the clock is set to when they are over."""
+
+    def __init__(self, ahead: Any, seconds: float, call: Callable[[], None]) -> None:
+        self._ahead, self._call = ahead, call
+        self._began, self._over = ahead.value, time.monotonic() + seconds
+        self._look()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+    def _look(self) -> None:
+        left = self._over - time.monotonic() - max(self._ahead.value - self._began, 0.0)
+        # A loop's timer may go off a little early.
+        soon = max(min(left, _LOOK_EVERY), 0.0)
+        then = self._call if left <= _LOOK_EVERY else self._look
+        self._handle = asyncio.get_running_loop().call_later(soon, then)
 
 
 def _with_reviewers(app: Abeyance) -> Callable[[Any, Any, Any], Awaitable[None]]:

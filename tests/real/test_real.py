@@ -1,4 +1,4 @@
-"""Real processes under real faults: no promise is broken (R1 to R4, R7, R8, R12).
+"""Real processes under real faults: no promise is broken (R1 to R5, R7, R8, R12).
 
 `KILLS` sets how many processes are killed at least over each store.
 """
@@ -13,8 +13,9 @@ import pytest
 
 from tests.covers import covers
 from tests.postgres.server import PostgresServer, find_programs
-from tests.real.world import KILLS as KINDS
-from tests.real.world import Fault, World
+from tests.real.breaker import KILLS as KINDS
+from tests.real.breaker import Fault
+from tests.real.world import World
 from tests.tally import count
 
 KILLS: Final = int(os.environ.get("KILLS", "4"))

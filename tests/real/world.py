@@ -7,16 +7,12 @@ to its end, and has the log of it judged by the checker of `faults`.
 import asyncio
 import json
 import multiprocessing
-import os
 import random
-import resource
-import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -27,21 +23,26 @@ import httpx2
 
 from faults.checker import Violation, check
 from faults.log import Event, Log
+from tests.outbound.receiver import Authority
 from tests.postgres.server import PostgresServer
-from tests.real.agent import CLIENT, SKEW, Orders, left_of, work
+from tests.real.agent import CLIENT, LOUD, SKEW, Orders, left_of, work
+from tests.real.breaker import Breaker, Fault
 from tests.real.proxy import Proxy
+from tests.real.receiver import Ear
 from tests.real.server import serve
 from tests.server.test_workers import free_ports
 
 _WITHIN: Final = 120.0  # seconds in which everything ends once nothing is broken any more
 _A_MOMENT: Final = 0.02
 _AT_ONCE: Final = 4
+_STANDS_STILL: Final = 0.5  # seconds: nothing is under way any more
 _REVIEWERS: Final = ("rita", "omar")
 _CONFIG: Final = """
 issuer = "http://127.0.0.1:{issuer}"
 data = "{data}"
 limits.creations_burst = 1000000
 limits.open_requests_per_reviewer = 1000
+outbound = {{ ca_file = "{ca}", development_targets = ["localhost:{receiver}"] }}
 {store}
 
 [server]
@@ -84,25 +85,17 @@ name = "Robot"
 secret_file = "{data}/secret"
 scope = ["read", "write", "brief"]
 resources = ["https://rs.example"]
+
+[[clients]]
+id = "{loud}"
+name = "Siren"
+secret_file = "{data}/secret"
+scope = ["read", "write", "brief"]
+resources = ["https://rs.example"]
+deferred_client_notification_endpoint = "https://localhost:{receiver}/cb"
 """
 
 
-class Fault(StrEnum):
-    """What is done to processes and connections; the first three are kills."""
-
-    SERVER_KILLED = "server killed"
-    CLIENT_KILLED = "client killed"
-    DATABASE_KILLED = "database killed"
-    SERVER_STOPPED = "server stopped"
-    DATABASE_STOPPED = "database stopped"
-    CUT = "connections cut"
-    HALF_CLOSED = "connections half-closed"
-    DELAYED = "connections delayed"
-    CLOCK = "clock set"
-    DISK_FULL = "disk full"
-
-
-KILLS: Final = (Fault.SERVER_KILLED, Fault.CLIENT_KILLED, Fault.DATABASE_KILLED)
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.real.server", "tests.real.agent"])
 
@@ -146,7 +139,8 @@ class World:
     hosts: list[Host] = field(default_factory=list)
     ways: list[Proxy] = field(default_factory=list)  # to the servers
     back: list[Proxy] = field(default_factory=list)  # from them to the database
-    faults: Counter[Fault] = field(default_factory=Counter)
+    ear: Ear = field(init=False)
+    way_back: Proxy = field(init=False)  # from the servers to whoever is called
     calm: bool = False
     life: int = 0
     clients: Any = None
@@ -159,24 +153,26 @@ class World:
         """Break it so many times while it works."""
         async with AsyncExitStack() as stack:
             await self._build(stack)
+            breaker = Breaker(self, self.rng)
             async with asyncio.TaskGroup() as group:
                 for person in _REVIEWERS:
                     group.create_task(self._review(person))
-                self._employ()
+                self.employ()
                 stack.callback(lambda: self.clients.kill())
                 await self._until(self._has_begun)
-                for _ in range(faults):
+                for turn in range(faults):
                     await asyncio.sleep(self.rng.random() * 0.3)
-                    await self._strike()
+                    await breaker.strike(turn)
                 (self.folder / "stop").touch()
                 for host in self.hosts:
                     host.ahead.value = SKEW  # so that what nobody may decide any more ends soon
                 await self._until(lambda: not self.clients.is_alive())
                 self.calm = True
+            await self._tell_everybody()
             for host in self.hosts:
                 host.kill()
             events = self._events() + await self._finals()
-        return Seen(events, check(events), self.faults)
+        return Seen(events, check(events), breaker.struck)
 
     # --- who is there
 
@@ -184,6 +180,10 @@ class World:
         data = self.folder / "data"
         data.mkdir()
         (data / "secret").write_text(CLIENT[1])
+        authority = Authority(self.folder)
+        context = authority.context("localhost")
+        self.ear = await stack.enter_async_context(Ear(self.log, context))
+        self.way_back = await stack.enter_async_context(Proxy(self.ear.port))
         issuer = free_ports(1)
         for number in range(1 if self.database is None else 2):
             store, port = "", free_ports(1)
@@ -193,16 +193,29 @@ class World:
                 store = f'store.url = "{self.database.tcp_url(self.name, way.port)}"'
             config = self.folder / f"server-{number}.toml"
             config.write_text(
-                _CONFIG.format(issuer=issuer, data=data, store=store, port=port, client=CLIENT[0])
+                _CONFIG.format(
+                    issuer=issuer,
+                    data=data,
+                    store=store,
+                    port=port,
+                    client=CLIENT[0],
+                    loud=LOUD[0],
+                    ca=authority.file,
+                    receiver=self.way_back.port,
+                )
             )
             host = Host(config, port, _PROCESSES.Value("d", 0.0))
             host.start()
             stack.callback(host.kill)
             self.hosts.append(host)
             self.ways.append(await stack.enter_async_context(Proxy(port)))
-            await self._until_they_serve()  # keys and schema are made by the first alone
+            await self.until_they_serve()  # keys and schema are made by the first alone
 
-    async def _until_they_serve(self) -> None:
+    @property
+    def all_ways(self) -> list[Proxy]:
+        return [*self.ways, *self.back, self.way_back]
+
+    async def until_they_serve(self) -> None:
         async def serves(host: Host) -> bool:
             with suppress(httpx2.HTTPError):
                 async with httpx2.AsyncClient(timeout=5) as http:
@@ -221,7 +234,7 @@ class World:
         log = self.folder / "log"
         return log.exists() and b'"token": ' in log.read_bytes()
 
-    def _employ(self) -> None:
+    def employ(self) -> None:
         self.life += 1
         orders = Orders(self.folder, tuple(way.port for way in self.ways), _AT_ONCE, self.life)
         self.clients = _PROCESSES.Process(target=work, args=(orders,), daemon=True)
@@ -264,104 +277,7 @@ class World:
             if so():
                 return
             await asyncio.sleep(_A_MOMENT)
-        raise AssertionError(f"{self.faults}, and nothing comes of {left_of(self.folder)}")
-
-    # --- what is done to them
-
-    async def _strike(self) -> None:
-        acts: dict[Fault, Callable[[], Awaitable[bool | None]]] = {
-            Fault.SERVER_KILLED: self._kill_server,
-            Fault.CLIENT_KILLED: self._kill_client,
-            Fault.SERVER_STOPPED: self._stop_server,
-            Fault.CUT: self._cut,
-            Fault.HALF_CLOSED: self._half_close,
-            Fault.DELAYED: self._delay,
-            Fault.CLOCK: self._set_clock,
-        }
-        if self.database is None:
-            acts[Fault.DISK_FULL] = self._fill_disk
-        else:
-            acts |= {
-                Fault.DATABASE_KILLED: self._kill_database,
-                Fault.DATABASE_STOPPED: self._stop_database,
-            }
-        # Every other one is a kill.
-        kills = [each for each in acts if each in KILLS]
-        what = self.rng.choice(kills if sum(self.faults.values()) % 2 else list(acts))
-        if await acts[what]() is not False:
-            self.faults[what] += 1
-
-    async def _kill_server(self) -> None:
-        host = self.rng.choice(self.hosts)
-        await asyncio.to_thread(host.kill)
-        host.start()
-        await self._until_they_serve()
-
-    async def _kill_client(self) -> None:
-        self.clients.kill()
-        await asyncio.to_thread(self.clients.join)
-        self._employ()
-
-    async def _kill_database(self) -> bool:
-        """One of its processes, upon which it ends all of them and recovers; or all at once."""
-        assert self.database is not None
-        if self.rng.random() < 0.3:
-            await asyncio.to_thread(self.database.crash)
-            await asyncio.to_thread(self.database.start)
-            return True
-        processes = _children(self.database)
-        # Whoever kills the process that recovers ends the database for good.
-        if not processes or any(map(_recovers, processes)):
-            return False
-        try:
-            os.kill(self.rng.choice(processes), signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
-
-    async def _stop_server(self) -> None:
-        host = self.rng.choice(self.hosts)
-        os.kill(host.process.pid, signal.SIGSTOP)
-        await asyncio.sleep(self.rng.random() * 0.5)
-        os.kill(host.process.pid, signal.SIGCONT)
-
-    async def _stop_database(self) -> None:
-        assert self.database is not None
-        stopped = _children(self.database)
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-        await asyncio.sleep(self.rng.random() * 0.5)
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-    async def _cut(self) -> None:
-        self.rng.choice(self.ways + self.back).cut()
-
-    async def _half_close(self) -> None:
-        way = self.rng.choice(self.ways + self.back)
-        way.half_close(near=self.rng.random() < 0.5)
-        await asyncio.sleep(self.rng.random() * 0.3)
-        way.cut()
-
-    async def _delay(self) -> None:
-        way = self.rng.choice(self.ways + self.back)
-        way.delay = self.rng.random() * 0.1
-        await asyncio.sleep(self.rng.random() * 0.5)
-        way.delay = 0.0
-
-    async def _set_clock(self) -> None:
-        self.rng.choice(self.hosts).ahead.value = self.rng.uniform(-SKEW, SKEW)
-
-    async def _fill_disk(self) -> None:
-        """No file of the server may grow any more, as on a disk that is full."""
-        [host] = self.hosts
-        unlimited = resource.RLIM_INFINITY
-        sizes = [each.stat().st_size for each in (self.folder / "data").iterdir()]
-        resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (min(sizes), unlimited))
-        await asyncio.sleep(self.rng.random() * 0.5)
-        resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+        raise AssertionError(f"nothing comes of {left_of(self.folder)}")
 
     # --- what was seen, and how it ended
 
@@ -378,19 +294,27 @@ class World:
         ]
         return events
 
+    async def _tell_everybody(self) -> None:
+        """Let the clock go to whatever the outbox still has to send, until that is nothing."""
+        due = "SELECT max(due_at), count(*) FROM outbox WHERE due_at IS NOT NULL"
+        seen, since, moved = None, 0.0, 0.0
+        async with asyncio.timeout(_WITHIN):
+            while (now := (await self._look(due))[0])[1]:
+                if now != seen:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() > since + _STANDS_STILL:
+                    # How wrong their clocks are by now they alone know.
+                    more = max(now[0] / 1e6 - time.time() - moved, 0.0) + SKEW
+                    moved, since = moved + more, time.monotonic()
+                    for host in self.hosts:
+                        host.ahead.value += more
+                await asyncio.sleep(_A_MOMENT)
+
     async def _finals(self) -> list[Event]:
         requests = "SELECT home, state, expires_at FROM request"
         tokens = "SELECT home, jti FROM token WHERE revoked_at IS NULL"
         decided = "SELECT home FROM audit WHERE event IN ('approved', 'denied')"
-        if self.database is None:
-            db = apsw.Connection(str(self.folder / "data" / "abeyance.db"))
-            rows = [list(db.execute(each)) for each in (requests, tokens, decided)]
-            db.close()
-        else:
-            looker = await asyncpg.connect(self.database.url(self.name))
-            rows = [[tuple(row) for row in await looker.fetch(each)] for each in
-                    (requests, tokens, decided)]  # fmt: skip
-            await looker.close()
+        rows = [await self._look(each) for each in (requests, tokens, decided)]
         live: dict[bytes, list[str]] = {}
         for home, jti in rows[1]:
             live.setdefault(bytes(home), []).append(bytes(jti).hex())
@@ -408,21 +332,17 @@ class World:
             for home, state, _ in rows[0]
         ]
 
-
-def _children(database: PostgresServer) -> list[int]:
-    """The processes of the database besides the one that keeps them."""
-    status, found = database.home / "data" / "postmaster.pid", []
-    if not status.exists():
-        return []
-    parent = status.read_text().split()[0]
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if place.read_text().rpartition(")")[2].split()[1] == parent:
-                found.append(int(place.parent.name))
-    return found
-
-
-def _recovers(pid: int) -> bool:
-    with suppress(OSError):
-        return b"startup" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+    async def _look(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database says, past every fault."""
+        if self.database is None:
+            db = apsw.Connection(str(self.folder / "data" / "abeyance.db"))
+            db.set_busy_timeout(5_000)
+            try:
+                return list(db.execute(query))
+            finally:
+                db.close()
+        looker = await asyncpg.connect(self.database.url(self.name))
+        try:
+            return [tuple(row) for row in await looker.fetch(query)]
+        finally:
+            await looker.close()

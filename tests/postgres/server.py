@@ -31,6 +31,11 @@ _KEEPER: Final = """
     bin=$1; home=$2; shift 2
     start() { "$bin/postgres" -D "$home/data" "$@" </dev/null >>"$home/log" 2>&1 & server=$!; }
     everybody() { echo "$server"; cat /proc/"$server"/task/*/children || pgrep -P "$server"; }
+    limit() {
+        for each in $(everybody); do
+            [ "$each" = "$server" ] || prlimit --pid "$each" --fsize="$1":unlimited
+        done 2>/dev/null
+    }
     start "$@"
     while read -r order; do
         case $order in
@@ -38,6 +43,8 @@ _KEEPER: Final = """
             stop) kill -INT "$server"; wait "$server" ;;
             crash) kill -QUIT "$server"; wait "$server" ;;
             freeze) kill -STOP $(everybody) 2>/dev/null ;;
+            fill) limit 0 ;;
+            clear) limit unlimited ;;
             thaw) kill -CONT $(everybody) 2>/dev/null ;;
         esac
         echo done
@@ -148,6 +155,13 @@ class PostgresServer:
 
     def thaw(self) -> None:
         self._order("thaw")
+
+    def fill_disk(self) -> None:
+        """None of its processes but the first may write to a file any more."""
+        self._order("fill")
+
+    def clear_disk(self) -> None:
+        self._order("clear")
 
     def close(self) -> None:
         """Stop and remove everything."""

@@ -24,6 +24,7 @@ CLIENT: Final = ("robot", "s1-secret-0123456789-0123456789-0123456789")
 LOUD: Final = ("siren", CLIENT[1])  # wants to be called back
 _CLIENTS: Final = {each[0]: each for each in (CLIENT, LOUD)}
 LIFETIMES: Final = {"read": 3600.0, "write": 3600.0, "brief": 20.0}
+STUMBLED: Final = "stumbled"  # the file of answers that blame the server, other than 503
 SKEW: Final = 15.0  # seconds by which a clock may be wrong
 _SCOPES: Final = (("read", "write"), ("read",), ("write",), ("brief",))
 _TIMEOUT: Final = 5.0
@@ -192,7 +193,11 @@ class Agent:
         except httpx2.HTTPError:
             await asyncio.sleep(self.rng.random() * 0.2)
             return None
-        return None if answer.status_code >= 500 else answer
+        if answer.status_code >= 500:
+            if answer.status_code != 503:
+                Lines(self.orders.folder / STUMBLED).write(path=path, said=answer.text)
+            return None
+        return answer
 
     def _first(self, request: dict[str, Any]) -> list[tuple[str, str]]:
         form = [

@@ -72,6 +72,7 @@ class Breaker:
             acts[Fault.DISK_FULL] = self._fill_disk
         else:
             acts |= {
+                Fault.DISK_FULL: self._fill_disk_of_database,
                 Fault.DATABASE_KILLED: self._kill_database,
                 Fault.DATABASE_STOPPED: self._stop_database,
             }
@@ -182,6 +183,21 @@ class Breaker:
         resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (min(sizes), unlimited))
         await asyncio.sleep(self.rng.random() * 0.5)
         resource.prlimit(host.process.pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+
+    async def _fill_disk_of_database(self) -> bool:
+        """None of its processes may write a file, its log neither: it gives up and recovers.
+
+        The one that keeps them is spared, as if there were room again by then: a database that
+        cannot write while it recovers ends, until somebody starts it.
+        """
+        assert self.world.database is not None
+        before = set(_children(self.world.database))
+        if any(map(_recovers, before)):
+            return False
+        await asyncio.to_thread(self.world.database.fill_disk)
+        await asyncio.sleep(self.rng.random() * 0.5)
+        await asyncio.to_thread(self.world.database.clear_disk)
+        return not before <= set(_children(self.world.database))
 
 
 def _children(database: PostgresServer) -> list[int]:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from tests.postgres.server import PostgresServer
 from tests.real.agent import SKEW
+from tests.real.proxy import Proxy
 from tests.real.receiver import Mood
 
 if TYPE_CHECKING:
-    from tests.real.world import World
+    from tests.real.world import Host, World
 
 
 class Fault(StrEnum):
@@ -28,6 +29,7 @@ class Fault(StrEnum):
     CLIENT_KILLED = "client killed"
     DATABASE_KILLED = "database killed"
     SERVER_STOPPED = "server stopped"
+    STOPPED_CALLING = "server stopped while it called"
     CLIENT_STOPPED = "client stopped"
     DATABASE_STOPPED = "database stopped"
     CUT = "connections cut"
@@ -100,6 +102,7 @@ class Breaker:
             await asyncio.to_thread(self.world.database.crash)
             await asyncio.to_thread(self.world.database.start)
             return True
+        await self.world.until_it_keeps()
         processes = _children(self.world.database)
         # Whoever kills the process that recovers ends the database for good.
         if not processes or any(map(_recovers, processes)):
@@ -121,6 +124,30 @@ class Breaker:
         os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(self.rng.random() * 0.5)
         os.kill(pid, signal.SIGCONT)
+
+    async def stop_in_the_middle(self) -> "Host | None":
+        """Stop the server that is calling somebody back, if one does soon, until `go_on`."""
+        world = self.world
+        world.ear.mood, found = Mood.HANGS, None
+        for _ in range(2 * _LOOKS):
+            found = next(filter(_calls(world.way_back), world.hosts), None)
+            if found is not None and world.ear.hangs:
+                os.kill(found.process.pid, signal.SIGSTOP)
+                way = world.ways[world.hosts.index(found)]
+                way.target = NOWHERE
+                way.cut()
+                self.struck[Fault.STOPPED_CALLING] += 1
+                break
+            found = None
+            await asyncio.sleep(_A_MOMENT)
+        world.ear.mood = Mood.HEARS
+        world.ear.cut()
+        return found
+
+    async def go_on(self, stopped: "Host") -> None:
+        self.world.ways[self.world.hosts.index(stopped)].target = stopped.port
+        os.kill(stopped.process.pid, signal.SIGCONT)
+        await self.world.until_they_serve()
 
     async def _receive_badly(self, mood: Mood) -> bool:
         """Until somebody has come, or for a moment in vain."""
@@ -191,13 +218,28 @@ class Breaker:
         cannot write while it recovers ends, until somebody starts it.
         """
         assert self.world.database is not None
+        await self.world.until_it_keeps()
         before = set(_children(self.world.database))
-        if any(map(_recovers, before)):
-            return False
         await asyncio.to_thread(self.world.database.fill_disk)
         await asyncio.sleep(self.rng.random() * 0.5)
         await asyncio.to_thread(self.world.database.clear_disk)
         return not before <= set(_children(self.world.database))
+
+
+def _calls(way: Proxy) -> "Callable[[Host], bool]":
+    """Which server has a connection there."""
+    lines = [each.split() for each in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ports = {f"{each:04X}" for each in way.callers()}
+    sockets = {f"socket:[{each[9]}]" for each in lines if each[1].rpartition(":")[2] in ports}
+
+    def calls(host: "Host") -> bool:
+        for each in Path(f"/proc/{host.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if str(each.readlink()) in sockets:
+                    return True
+        return False
+
+    return calls
 
 
 def _children(database: PostgresServer) -> list[int]:

@@ -41,6 +41,10 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def callers(self) -> list[int]:
+        """The ports of whoever is connected, on their side."""
+        return [pair.near.get_extra_info("peername")[1] for pair in self._pairs]
+
     def cut(self) -> int:
         """Reset every connection; how many there were."""
         for pair in (found := list(self._pairs)):

@@ -47,6 +47,11 @@ class Ear:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
 
+    @property
+    def hangs(self) -> bool:
+        """Is somebody waiting for an answer that does not come?"""
+        return bool(self._hanging)
+
     def cut(self) -> None:
         """Hang up on whoever was left hanging."""
         for task in self._hanging:

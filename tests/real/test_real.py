@@ -23,7 +23,7 @@ KILLS: Final = int(os.environ.get("KILLS", "4"))
 SEED: Final = int(os.environ.get("FAULTS_SEED", "0"))
 AT_A_TIME: Final = 25
 _NOT_HERE: Final[dict[str, set[Fault]]] = {
-    "sqlite": {Fault.DATABASE_KILLED, Fault.DATABASE_STOPPED},
+    "sqlite": {Fault.DATABASE_KILLED, Fault.DATABASE_STOPPED, Fault.STOPPED_CALLING},
     "postgres": set(),
 }
 

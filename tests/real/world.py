@@ -163,12 +163,17 @@ class World:
                 for turn in range(faults):
                     await asyncio.sleep(self.rng.random() * 0.3)
                     await breaker.strike(turn)
+                stopped = await breaker.stop_in_the_middle() if len(self.hosts) > 1 else None
                 (self.folder / "stop").touch()
                 for host in self.hosts:
                     host.ahead.value = SKEW  # so that what nobody may decide any more ends soon
                 await self._until(lambda: not self.clients.is_alive())
                 self.calm = True
             await self._tell_everybody()
+            if stopped is not None:
+                # Others have sent what it had begun. It ends that now, and changes nothing.
+                await breaker.go_on(stopped)
+                await self._tell_everybody()
             for host in self.hosts:
                 host.kill()
             events = self._events() + await self._finals()
@@ -228,6 +233,15 @@ class World:
                     if not host.process.is_alive():
                         host.start()  # its database was away when it began
                     await asyncio.sleep(0.02)
+
+    async def until_it_keeps(self) -> None:
+        """Until the database takes connections: nothing in it recovers any more."""
+        async with asyncio.timeout(_WITHIN):
+            while True:
+                with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await self.look("SELECT 1")
+                    return
+                await asyncio.sleep(_A_MOMENT)
 
     def _has_begun(self) -> bool:
         """Somebody has got a token: there is something to break."""
@@ -299,7 +313,7 @@ class World:
         due = "SELECT max(due_at), count(*) FROM outbox WHERE due_at IS NOT NULL"
         seen, since, moved = None, 0.0, 0.0
         async with asyncio.timeout(_WITHIN):
-            while (now := (await self._look(due))[0])[1]:
+            while (now := (await self.look(due))[0])[1]:
                 if now != seen:
                     seen, since = now, time.monotonic()
                 elif time.monotonic() > since + _STANDS_STILL:
@@ -314,7 +328,7 @@ class World:
         requests = "SELECT home, state, expires_at FROM request"
         tokens = "SELECT home, jti FROM token WHERE revoked_at IS NULL"
         decided = "SELECT home FROM audit WHERE event IN ('approved', 'denied')"
-        rows = [await self._look(each) for each in (requests, tokens, decided)]
+        rows = [await self.look(each) for each in (requests, tokens, decided)]
         live: dict[bytes, list[str]] = {}
         for home, jti in rows[1]:
             live.setdefault(bytes(home), []).append(bytes(jti).hex())
@@ -332,7 +346,7 @@ class World:
             for home, state, _ in rows[0]
         ]
 
-    async def _look(self, query: str) -> list[tuple[Any, ...]]:
+    async def look(self, query: str) -> list[tuple[Any, ...]]:
         """What the database says, past every fault."""
         if self.database is None:
             db = apsw.Connection(str(self.folder / "data" / "abeyance.db"))

@@ -46,6 +46,7 @@ class Story:
     opened: Event | None = None
     calls: list[Call] = field(default_factory=list)
     callbacks: list[tuple[int, Event]] = field(default_factory=list)
+    granted: list[Event] = field(default_factory=list)
     final: tuple[int, Event] | None = None
 
     def called(self, *ops: str) -> Iterator[Call]:
@@ -88,6 +89,8 @@ def _stories(events: Sequence[Event]) -> list[Story]:
                 story.calls.append(call)
             case "callback":
                 story.callbacks.append((place, event))
+            case "granted":
+                story.granted.append(event)
             case "final":
                 story.final = (place, event)
             case _:
@@ -132,7 +135,7 @@ def kept_decision(story: Story) -> Iterator[str]:
 
 def one_order(story: Story) -> Iterator[str]:
     """R3: all answers are true in one order, so that no token follows an acknowledged end."""
-    history = [_operation(story, each) for each in story.calls]
+    history = [_operation(story, each) for each in story.calls if each.call["op"] != "first"]
     if story.final is not None:
         place, final = story.final
         history.append(Operation("final", final["stage"], place, place + 0.5))
@@ -143,6 +146,12 @@ def one_order(story: Story) -> Iterator[str]:
 
 def no_more_authority(story: Story) -> Iterator[str]:
     """R4: nothing that was not asked for, and nothing that nobody decided."""
+    given = [set(each["scope"]) for each in story.granted]
+    for _, answer in story.answered("token", "first"):
+        if set(answer["scope"]) not in given:
+            yield f"a token has {answer['scope']} at once, and nobody granted it"
+            continue
+        given.remove(set(answer["scope"]))
     for call, answer in story.answered("token", "poll", "repeat"):
         scope, allowed = set(answer["scope"]), dict[str, bool]()
         for number, each in enumerate(story.called("approve")):

@@ -5,8 +5,10 @@
     opened    deferral, asked (scopes), expires (at), decides (at: the last vote that counts),
               skew (seconds by which clocks may differ), calls (is a callback wanted?),
               needs (how many have to approve; 1 if it is not said)
-    call      id, deferral, op: poll, repeat, approve (with scope), deny, cancel; by (who votes)
+    call      id, deferral, op: poll, repeat, approve (with scope), deny, cancel; by (who votes);
+              first: what was granted or refused at once (`deferral` names what was asked)
     answer    id, what; with `token` also token and scope
+    granted   deferral, scope: the decision maker said yes by itself
     lost      id: the caller will never know whether it happened
     callback  deferral, heard: a receiver was called, and answered that it heard
     final     deferral, stage, live (tokens that work), decided (is the decision in the audit?),

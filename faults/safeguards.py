@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from abeyance.acts import ask, callback, cancel, collect, decide, defer, repeat
 from abeyance.acts.decide import Counted
+from abeyance.acts.issue import issue
 from abeyance.pending.change import AuditEvent
 from abeyance.pending.message import Done
 from abeyance.pending.request import Held
@@ -18,8 +19,9 @@ from abeyance.pending.votes import Grant, Refuse
 from abeyance.store.ports import StoreAway
 from abeyance.store.sql import changes, changes_moving, outbox, repetitions
 from abeyance.store.sqlite.drive import AtOnce, drive
-from abeyance.wire.errors import InvalidGrant
+from abeyance.wire.errors import InvalidGrant, OAuthError
 from faults.mutants import Mutant, Patch
+from faults.simulation.decider import Away
 from faults.simulation.disk import Disk, SimulatedStore
 
 _ENDS: Final = "DROP TRIGGER request_stays_ended"
@@ -200,6 +202,19 @@ def _forgets_at_times(transact: Any) -> Any:
     return sometimes
 
 
+def _issues_after(fault: type[Exception]) -> Callable[[Any], Any]:
+    def around(answer: Any) -> Any:
+        async def issues(house: Any, asked: Any) -> Any:
+            try:
+                return await answer(house, asked)
+            except fault:
+                return await issue(house, asked, "at once")
+
+        return issues
+
+    return around
+
+
 def _recovers_nothing(again: Any) -> Any:
     async def refuses(house: Any, asked: Any, earlier: Any) -> Any:
         if isinstance(earlier.loaded.held.state, Redeemed):
@@ -289,6 +304,8 @@ MUTANTS: Final = (
         "the end of a request is where it was promised", (_wrap(Held, "state_at", _ends_early),)
     ),
     Mutant("recovery revokes the earlier set", (_set(repetitions, "REVOKE_ALL", _NOTHING),)),
+    Mutant("who cannot be asked has not said yes", (_wrap(ask, "_answer", _issues_after(Away)),)),
+    Mutant("a decision maker's no", (_wrap(ask, "_answer", _issues_after(OAuthError)),)),
     Mutant("a success is told again", (_wrap(ask, "answer_again", _recovers_nothing),)),
     Mutant("recovery is for successes alone", (_wrap(ask, "answer_again", _recovers_anything),)),
     Mutant("every change has its audit row", (_wrap(changes, "_add", _no_audit),)),

@@ -3,13 +3,14 @@
 import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from abeyance.wire import names
 from faults.log import Log
 from faults.simulation.chance import Chance, Fault
+from faults.simulation.hosts import Reply
 from faults.simulation.network import Network, NoAnswer
 from faults.simulation.template import GRAVE, LIFETIMES, LOUD, SECRET
 
@@ -28,6 +29,11 @@ _ENDS: Final = ("denied", "expired")
 def name_of(code: str) -> str:
     """What the log calls a deferral: the first 16 bytes of its code, which are no secret."""
     return base64.urlsafe_b64decode(code)[:16].hex()
+
+
+def at_once(scope: Collection[str]) -> str:
+    """What the log calls all that is granted at once for this scope: it has no deferral."""
+    return f"at once: {' '.join(sorted(scope))}"
 
 
 @dataclass(slots=True)
@@ -92,6 +98,7 @@ class Agent:
             return
         code = reply.body.get("deferral_code")
         if code is None:
+            self._hear_at_once(reply)
             return
         journal.code = code
         lifetime = min(LIFETIMES[each] for each in journal.scope)
@@ -106,6 +113,15 @@ class Agent:
             calls=journal.client == LOUD,
             needs=2 if GRAVE in journal.scope else 1,
         )
+
+    def _hear_at_once(self, reply: Reply) -> None:
+        """It was decided without anybody who reviews, or not at all."""
+        if reply.status >= 500 or reply.status == 429:
+            return
+        number = self.log.call(at_once(self.journal.scope), "first")
+        what, told = read_answer("first", reply.body)
+        self.log.answer(number, what, **told)
+        self.journal.over = True
 
     async def _repeat(self, code: str) -> str:
         return await self._call(code, "repeat", "/token", self._first())

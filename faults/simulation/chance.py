@@ -24,6 +24,8 @@ class Fault(StrEnum):
     SLOW_SIGNER = "slow signer"
     HANGING = "hanging callback"
     REFUSING = "callback answered 500"
+    SLOW_DECIDER = "slow decision maker"
+    DECIDER_AWAY = "decision maker away"
     STORM = "1,000 polls in an instant"
     LAST_MOMENT = "expiry at the decision"
     TOGETHER = "two votes where it takes two"

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from abeyance.acts.house import House
 from abeyance.keys import KeyRing
 from abeyance.outbound.caller import Fetched, Headers, Outside
+from abeyance.policy.decider import Decider
 from abeyance.proofs.jwk import KeyPair
 from abeyance.server.backchannel.revocation import revocation_endpoint
 from abeyance.server.backchannel.token import token_endpoint
@@ -89,6 +90,7 @@ class Host:
     chance: Chance
     clock: SkewedClock
     outside: Outside
+    decider: Decider
     peers: list["Host"]
     house: House | None = None
     _endpoints: dict[str, Endpoint] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class Host:
             answering=Answering(),
             reported=Once(),
             outside=self.outside,
+            decider=self.decider,
         )
         house.answering.share = self._share_answered
         house.clocks.share = self._share_earned

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from faults.checker import Violation, check
 from faults.log import Event, Log
-from faults.simulation.agent import Agent, Journal, name_of
+from faults.simulation.agent import Agent, Journal, at_once, name_of
 from faults.simulation.chance import Chance, Fault
+from faults.simulation.decider import FarDecider
 from faults.simulation.disk import Disk
 from faults.simulation.hosts import Host, Receiver, SkewedClock
 from faults.simulation.loop import VirtualLoop, run
@@ -56,11 +57,13 @@ class World:
         made = template()
         self.disk = Disk(made.image, self.chance)
         receiver = Receiver(self.chance, self._called)
+        decider = FarDecider(made.house.decider, self.chance, self._granted)
         self.hosts = []
         self._skews = self._make_skews()
         for skew in self._skews:
             clock = SkewedClock(self.loop, skew)
-            self.hosts.append(Host(made, self.disk, self.chance, clock, receiver, self.hosts))
+            host = Host(made, self.disk, self.chance, clock, receiver, decider, self.hosts)
+            self.hosts.append(host)
 
     async def live(self) -> Seen:
         async with asyncio.TaskGroup() as group:
@@ -136,6 +139,10 @@ class World:
 
     def _called(self, code: str, heard: bool) -> None:
         self.log.note("callback", deferral=name_of(code), heard=heard)
+
+    def _granted(self, scope: Collection[str]) -> None:
+        """The decision maker said yes itself. Nobody else has a say in what comes of it."""
+        self.log.note("granted", deferral=at_once(scope), scope=sorted(scope))
 
     # --- how it ended
 

@@ -188,6 +188,16 @@ def test_a_success_is_told_again_three_times_and_then_no_more() -> None:
     assert told.does("repeat", "spent").ends("redeemed", "t2").breaks() == set()
 
 
+def test_what_is_granted_at_once_is_granted_each_time() -> None:
+    log = Log(lambda: 0.0)
+    log.note("granted", deferral="at once", scope=["read"])
+    broken = []
+    for scope in (["read"], ["read"], ["write"]):
+        log.answer(log.call("at once", "first"), "token", token=f"t{scope}", scope=scope)
+        broken.append([each.promise for each in check(log.events)])
+    assert broken == [[], ["R4"], ["R4", "R4"]]
+
+
 def test_what_was_under_way_at_once_may_have_come_in_either_order() -> None:
     told = Told().does("approve", "counted").hears()
     poll = told.log.call("d", "poll")

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from importlib import util
@@ -40,6 +41,7 @@ _KEEPER: Final = """
     while read -r order; do
         case $order in
             start) start "$@" ;;
+            revive) [ -e /proc/"$server"/exe ] || start "$@" ;;
             stop) kill -INT "$server"; wait "$server" ;;
             crash) kill -QUIT "$server"; wait "$server" ;;
             freeze) kill -STOP $(everybody) 2>/dev/null ;;
@@ -116,6 +118,7 @@ class PostgresServer:
         wanted = {**_QUICK, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         wanted |= {"unix_socket_directories": str(self.home), **settings}
         options = [word for name, value in wanted.items() for word in ("-c", f"{name}={value}")]
+        self._ordering = threading.Lock()
         self._keeper = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "keeper", self._programs, self.home, *options],
             stdin=subprocess.PIPE,
@@ -140,6 +143,10 @@ class PostgresServer:
     def start(self) -> None:
         self._order("start")
         self._wait_until_ready()
+
+    def revive(self) -> None:
+        """Start it if it has ended, as whoever watches over services would (on Linux)."""
+        self._order("revive")
 
     def stop(self) -> None:
         """Cut everybody off and shut down in order."""
@@ -197,9 +204,10 @@ class PostgresServer:
     def _order(self, word: str) -> None:
         assert self._keeper.stdin is not None
         assert self._keeper.stdout is not None
-        self._keeper.stdin.write(word + "\n")
-        self._keeper.stdin.flush()
-        assert self._keeper.stdout.readline() == "done\n"
+        with self._ordering:
+            self._keeper.stdin.write(word + "\n")
+            self._keeper.stdin.flush()
+            assert self._keeper.stdout.readline() == "done\n"
 
     def _wait_until_ready(self) -> None:
         # What pg_ctl looks at: the last line of this file.

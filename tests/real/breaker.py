@@ -100,7 +100,8 @@ class Breaker:
         assert self.world.database is not None
         if self.rng.random() < 0.3:
             await asyncio.to_thread(self.world.database.crash)
-            await asyncio.to_thread(self.world.database.start)
+            await asyncio.to_thread(self.world.database.revive)
+            await self.world.until_it_keeps()
             return True
         await self.world.until_it_keeps()
         processes = _children(self.world.database)
@@ -215,7 +216,7 @@ class Breaker:
         """None of its processes may write a file, its log neither: it gives up and recovers.
 
         The one that keeps them is spared, as if there were room again by then: a database that
-        cannot write while it recovers ends, until somebody starts it.
+        cannot write while it recovers ends, until somebody starts it (`World.keep_database`).
         """
         assert self.world.database is not None
         await self.world.until_it_keeps()

@@ -34,6 +34,7 @@ from tests.server.test_workers import free_ports
 
 _WITHIN: Final = 120.0  # seconds in which everything ends once nothing is broken any more
 _A_MOMENT: Final = 0.02
+_NOW_AND_THEN: Final = 0.2
 _AT_ONCE: Final = 4
 _STANDS_STILL: Final = 0.5  # seconds: nothing is under way any more
 _REVIEWERS: Final = ("rita", "omar")
@@ -157,6 +158,8 @@ class World:
             async with asyncio.TaskGroup() as group:
                 for person in _REVIEWERS:
                     group.create_task(self._review(person))
+                if self.database is not None:
+                    group.create_task(self.keep_database(self.database))
                 self.employ()
                 stack.callback(lambda: self.clients.kill())
                 await self._until(self._has_begun)
@@ -233,6 +236,12 @@ class World:
                     if not host.process.is_alive():
                         host.start()  # its database was away when it began
                     await asyncio.sleep(0.02)
+
+    async def keep_database(self, database: PostgresServer) -> None:
+        """Start it again if it has given up, as whoever watches over services does."""
+        while not self.calm:
+            await asyncio.sleep(_NOW_AND_THEN)
+            await asyncio.to_thread(database.revive)
 
     async def until_it_keeps(self) -> None:
         """Until the database takes connections: nothing in it recovers any more."""

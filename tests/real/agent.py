@@ -129,9 +129,11 @@ class Agent:
     async def _ask(self, request: dict[str, Any]) -> bool:
         """Is it over before its code was ever seen?"""
         answer = await self._post(request, "/token", self._first(request))
-        if answer is None or "deferral_code" not in answer.json():
-            if answer is None:
-                return False
+        if answer is None:
+            return False
+        if "deferral_code" not in answer.json():
+            # So that a failure tells of it.
+            self.journal.write(request=request["request"], said=answer.text)
             # 429: what a reviewer has just refused is not asked again for a while (EXT-QUEUE-05).
             said = answer.json().get("error")
             return said in (names.ACCESS_DENIED, names.EXPIRED_TOKEN) or answer.status_code == 429

@@ -180,6 +180,7 @@ class World:
             for host in self.hosts:
                 host.kill()
             events = self._events() + await self._finals()
+            (self.folder / "all").write_text("".join(json.dumps(each) + "\n" for each in events))
         return Seen(events, check(events), breaker.struck)
 
     # --- who is there

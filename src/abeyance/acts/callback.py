@@ -68,8 +68,11 @@ async def tell_again(
     return deferred
 
 
-async def call_back(house: House, claimed: Claimed) -> Settled:
-    """Tell a client that its request has ended; what became of it is not told here."""
+async def call_back(house: House, claimed: Claimed) -> Settled | None:
+    """Tell a client that its request has ended; what became of it is not told here.
+
+    `None`: it is not ours to send any more.
+    """
     loaded = await house.store.find_loaded(claimed.key)
     now = house.clock.now()
     if loaded is None or not _is_news(loaded.held, now):
@@ -87,7 +90,7 @@ async def call_back(house: House, claimed: Claimed) -> Settled:
     code, token = told
     # The last look: since it was claimed, its client may have withdrawn (DTR-CANC-02).
     if not await house.store.is_claimed(claimed):
-        return Done()
+        return None
     if claimed.attempt == 1:
         # Before it is sent: the client may come at once (EXT-WAIT-06).
         house.clocks.earn(held.handle.digest)

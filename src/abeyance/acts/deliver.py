@@ -19,7 +19,7 @@ _log = structlog.get_logger("abeyance.outbox")
 LONGEST: Final = timedelta(seconds=35)  # an attempt (30 s), and what surrounds it
 LEASE: Final = timedelta(seconds=60)
 
-ACTS: Final[Mapping[MessageKind, Callable[[House, Claimed], Awaitable[Settled]]]] = (
+ACTS: Final[Mapping[MessageKind, Callable[[House, Claimed], Awaitable[Settled | None]]]] = (
     MappingProxyType(
         {
             MessageKind.CALLBACK: call_back,
@@ -30,8 +30,10 @@ ACTS: Final[Mapping[MessageKind, Callable[[House, Claimed], Awaitable[Settled]]]
 )
 
 
-async def deliver(house: House, claimed: Claimed) -> Settled:
+async def deliver(house: House, claimed: Claimed) -> Settled | None:
     """Try to send one message, keep what came of it and return it. Raises `StoreAway`.
+
+    `None`: it was not ours any more, so there is nothing to keep.
 
     Whoever is cancelled in the middle leaves it to others: they send it, perhaps once more.
     """
@@ -46,7 +48,8 @@ async def deliver(house: House, claimed: Claimed) -> Settled:
         # A bug of ours is an attempt too: without a bound it would come again with each lease.
         _log.error("a message could not be sent", kind=type(fault).__name__)
         settled = retry(claimed, house.clock.now(), house.random(1)[0] / 255)
-    await house.store.settle_message(claimed, settled)
+    if settled is not None:
+        await house.store.settle_message(claimed, settled)
     return settled
 
 

@@ -78,13 +78,15 @@ class RetryAt:
 Settled: TypeAlias = Done | RetryAt
 
 
-def answered(settled: Settled) -> bool | None:
+def answered(settled: Settled | None) -> bool | None:
     """Has the receiver answered? `None`: it was not asked."""
     match settled:
         case Done(answered=known):
             return known
         case RetryAt(counts=counts):
             return False if counts else None
+        case None:
+            return None
 
 
 def retry(claimed: Claimed, now: datetime, chance: float) -> Settled:

@@ -157,6 +157,22 @@ class OutboxSuite(Suite):
             await store.settle_message(second, Done())
             assert await store.next_message() is None
 
+    @covers("EXT-NOTIFY-03", "SEC-RACE-12")
+    async def test_a_claim_is_another_one_though_its_number_is_the_same(self) -> None:
+        async with self.open_store() as store:
+            await a_waiting(store, on_end=False)
+            [first] = await claim(store)
+            later = NOW + LEASE + SECOND
+            [second] = await claim(store, later)
+            await store.settle_message(second, RetryAt(later, counts=False))
+            await store.settle_message(first, Done())
+            [third] = await claim(store, later + SECOND)
+            assert third.attempt == second.attempt
+            assert await store.is_claimed(third)
+            assert not await store.is_claimed(second)
+            await store.settle_message(second, Done())
+            assert await store.next_message() == later + SECOND + LEASE, "it is still the third's"
+
     @covers("EXT-NOTIFY-03")
     async def test_it_is_tried_again_when_it_shall_be(self) -> None:
         async with self.open_store() as store:

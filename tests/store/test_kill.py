@@ -80,6 +80,7 @@ async def test_killing_the_process_loses_nothing_acknowledged_and_doubles_no_tok
             counts = await store._reader.run(tokens_by_home)
         assert {count for _, count in counts} <= {1}
     async with place_at(path)() as store:
-        await asyncio.gather(*(check_line(store, line) for line in told))
+        for line in told:  # one after the other: the store lets only so many wait
+            await check_line(store, line)
     redeemed = Counter(line["home"] for line in told if line["jti"])
     assert set(redeemed.values()) == {1}

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -107,13 +108,17 @@ class Group:
 
 
 def free_ports(many: int) -> int:
-    """The first of so many free ports in a row."""
+    """The first of so many free ports in a row.
+
+    Below those that the system gives to callers (Linux: from 32768 on): one of those could be
+    taken by somebody's connection while a server that is to have it again is down.
+    """
     while True:
         with ExitStack() as stack, suppress(OSError):
-            first = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            for port in range(first + 1, first + many):
+            first = secrets.choice(range(15_000, 32_000))
+            for port in range(first, first + many):
                 stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return int(first)
+            return first
 
 
 # `abeyance serve`, but whose workers give signs of life so often.

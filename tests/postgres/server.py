@@ -10,16 +10,16 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from importlib import util
 from pathlib import Path
 from typing import Any, Final
+
+from tests.ports import free_ports
 
 LEAST: Final = 14
 USER: Final = "abeyance"
@@ -114,7 +114,7 @@ class PostgresServer:
             os.chown(self.home, self._user.pw_uid, self._user.pw_gid)
         self._programs = self._reachable(programs)
         self.password = secrets.token_hex(8)
-        self.port = _free_port()
+        self.port = free_ports(1)
         self._initialize()
         wanted = {**_QUICK, "port": str(self.port), "listen_addresses": "127.0.0.1"}
         wanted |= {"unix_socket_directories": str(self.home), **settings}
@@ -258,12 +258,3 @@ def _somebody() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise NoPostgres(f"PostgreSQL does not run as root, and there is no user {_HARMLESS[-1]}")
-
-
-def _free_port() -> int:
-    """Below those that the system gives to callers, who could have it while we start again."""
-    while True:
-        port = secrets.choice(range(15_000, 32_000))
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

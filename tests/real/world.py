@@ -24,13 +24,13 @@ import httpx2
 from faults.checker import Violation, check
 from faults.log import Event, Log
 from tests.outbound.receiver import Authority
+from tests.ports import free_ports
 from tests.postgres.server import PostgresServer
 from tests.real.agent import CLIENT, LOUD, SKEW, Orders, left_of, work
 from tests.real.breaker import Breaker, Fault
 from tests.real.proxy import Proxy
 from tests.real.receiver import Ear
 from tests.real.server import serve
-from tests.server.test_workers import free_ports
 
 _WITHIN: Final = 120.0  # seconds in which everything ends once nothing is broken any more
 _A_MOMENT: Final = 0.02

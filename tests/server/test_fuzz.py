@@ -1,5 +1,6 @@
 """Anything at all, sent to every endpoint: an answer, never a fault, nothing changed (T-260)."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ HEADERS = st.lists(
     st.tuples(HEADER_NAMES, st.text(st.characters(max_codepoint=255), max_size=60)), max_size=5
 )
 RELAXED = settings(
+    max_examples=max(150, int(os.environ.get("EXAMPLES", "0"))),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )

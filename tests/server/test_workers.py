@@ -4,14 +4,12 @@ import asyncio
 import json
 import os
 import re
-import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
@@ -24,6 +22,7 @@ import pytest
 
 from abeyance.server.settings import Listen, load_settings
 from tests.covers import covers
+from tests.ports import free_ports
 from tests.postgres.databases import Databases
 from tests.postgres.server import PostgresServer, find_programs
 from tests.settings.files import read, refuse
@@ -105,20 +104,6 @@ class Group:
         metrics = [httpx2.get(f"http://127.0.0.1:{port}/metrics").text for port in self.probes]
         found = [re.search(r"^abeyance_polls_held (\S+)$", each, re.MULTILINE) for each in metrics]
         return sum(float(each[1]) for each in found if each)
-
-
-def free_ports(many: int) -> int:
-    """The first of so many free ports in a row.
-
-    Below those that the system gives to callers (Linux: from 32768 on): one of those could be
-    taken by somebody's connection while a server that is to have it again is down.
-    """
-    while True:
-        with ExitStack() as stack, suppress(OSError):
-            first = secrets.choice(range(15_000, 32_000))
-            for port in range(first, first + many):
-                stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
 
 
 # `abeyance serve`, but whose workers give signs of life so often.

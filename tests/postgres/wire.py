@@ -10,18 +10,26 @@ from tests.postgres.server import PostgresServer
 
 class Wire:
     """Carries bytes both ways. With `lose_answer_to`, the first message that has these bytes
-    reaches the server, and the connection is cut once the server has answered it.
+    reaches the server, and the connection is cut once the server has answered it. With
+    `keep_answer_to`, it is as if whoever sent that was stopped: all that comes back from then on
+    is heard at once when `give` is called.
     """
 
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self._ends: set[asyncio.StreamWriter] = set()
         self.lose_answer_to: bytes | None = None
+        self.keep_answer_to: bytes | None = None
+        self.kept = asyncio.Event()
+        self._given = asyncio.Event()
         self.silent = False  # nothing passes, and nobody is told
         self.port = 0
 
     def has_lost(self) -> bool:
         return self.lose_answer_to is None
+
+    def give(self) -> None:
+        self._given.set()
 
     def cut(self) -> None:
         for end in self._ends:
@@ -31,6 +39,7 @@ class Wire:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._server.port)
         self._ends |= {writer, far_writer}
         lost = asyncio.Event()
+        keeping: list[bytes] = []
 
         async def there() -> None:
             while data := await reader.read(65536):
@@ -39,6 +48,9 @@ class Wire:
                 if self.lose_answer_to is not None and self.lose_answer_to in data:
                     self.lose_answer_to = None
                     lost.set()
+                if self.keep_answer_to is not None and self.keep_answer_to in data:
+                    self.keep_answer_to = None
+                    keeping.append(b"")
                 far_writer.write(data)
 
         async def back() -> None:
@@ -46,8 +58,16 @@ class Wire:
                 if lost.is_set():
                     writer.transport.abort()
                     return
-                if not self.silent:
+                if keeping:
+                    keeping.append(data)
+                    self.kept.set()
+                elif not self.silent:
                     writer.write(data)
+            if keeping:
+                await self._given.wait()
+                writer.write(b"".join(keeping))
+                await writer.drain()
+                writer.close()
 
         with contextlib.suppress(ConnectionError):
             async with asyncio.TaskGroup() as both:
@@ -57,7 +77,8 @@ class Wire:
                     way.cancel()
         for end in (writer, far_writer):
             self._ends.discard(end)
-            end.transport.abort()
+            if not end.is_closing():
+                end.transport.abort()
 
 
 @asynccontextmanager

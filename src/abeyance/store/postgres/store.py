@@ -3,7 +3,8 @@
 Any number of processes may have it open. Nothing that moves is remembered here: a poll looks its
 request up in the database, together with all others that ask in the same turn of the loop
 (`gather`). Clients are remembered for a moment, and no change of a client is acknowledged
-before that moment is over in every process (`known`). Processes wake each other (`wakes`).
+before that moment is over in every process (`known`). Processes wake each other (`wakes`), and
+end what one of them has begun that was stopped in the middle (`silence`).
 This file puts the parts together and decides nothing else.
 """
 
@@ -23,6 +24,7 @@ from abeyance.store.postgres.faults import told, unreachable
 from abeyance.store.postgres.gather import Gathered
 from abeyance.store.postgres.known import LEASE, Known
 from abeyance.store.postgres.schema import migrate
+from abeyance.store.postgres.silence import Silence
 from abeyance.store.postgres.used import Used
 from abeyance.store.postgres.wakes import Wakes
 from abeyance.store.sql import changes, rows, rows_parties
@@ -56,6 +58,7 @@ class PostgresStore(SqlStore):
         self._clients: Gathered[ClientId, Client] = Gathered(self._find_clients)
         self._known = Known(lease)
         self._used = Used(self._engine)
+        self._silence = Silence(self._engine, bounds.idle)
         self._listeners: list[Callable[[Key], None]] = []
         self._earners: list[Callable[[bytes], None]] = []
         self._post: list[Callable[[], None]] = []
@@ -83,6 +86,7 @@ class PostgresStore(SqlStore):
             await store._migrate()
             await store.check()
             await store._wakes.start()
+            store._silence.start()
         except BaseException:
             await store.close()
             raise
@@ -91,6 +95,7 @@ class PostgresStore(SqlStore):
     async def close(self) -> None:
         """Do what still waits, then let go of the connections."""
         await self._wakes.close()
+        await self._silence.close()
         await self._engine.close()
         await self._lookups.close()
         await self._clients.close()

@@ -192,10 +192,12 @@ class Agent:
         url = f"http://127.0.0.1:{self.rng.choice(self.orders.ports)}{path}"
         try:
             answer = await self.http.post(url, data=dict(form), auth=_CLIENTS[request["client"]])
-        except httpx2.HTTPError:
+        except httpx2.HTTPError as lost:
+            self.journal.write(request=request["request"], lost=f"{url}: {lost!r}")
             await asyncio.sleep(self.rng.random() * 0.2)
             return None
         if answer.status_code >= 500:
+            self.journal.write(request=request["request"], lost=f"{url}: {answer.text}")
             if answer.status_code != 503:
                 Lines(self.orders.folder / STUMBLED).write(path=path, said=answer.text)
             return None

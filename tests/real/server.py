@@ -35,7 +35,8 @@ _LOOK_EVERY: Final = 0.1  # seconds
 
 def serve(config: Path, ahead: Any) -> None:
     """Serve until killed. `ahead.value`: seconds by which this machine's clock is wrong."""
-    structlog.configure(logger_factory=structlog.testing.ReturnLoggerFactory())
+    diary = config.with_suffix(".log").open("a", buffering=1)
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(diary))
     logging.disable()
 
     def now(_: object) -> datetime:

@@ -301,7 +301,12 @@ class World:
             if so():
                 return
             await asyncio.sleep(_A_MOMENT)
-        raise AssertionError(f"nothing comes of {left_of(self.folder)}")
+        raise AssertionError(f"nothing comes of {left_of(self.folder)}\n{self._last_words()}")
+
+    def _last_words(self) -> str:
+        """What the servers said last, for whoever looks for the cause."""
+        said = (each.config.with_suffix(".log").read_text()[-2_000:] for each in self.hosts)
+        return "\n---\n".join(said)
 
     # --- what was seen, and how it ended
 

@@ -80,14 +80,16 @@ async def test_whoever_was_stopped_in_the_middle_of_a_statement_loses_its_transa
         store_at(database.url, QUICK) as store,
     ):
         await until_it_writes(store)
-        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)) as told:
-            await held.execute("COMMIT")
-        assert meaning(told.value, closed=held.is_closed()) is Meaning.LOST
+        # How the driver says it depends on how much it has heard by then.
+        [told] = await asyncio.gather(held.execute("COMMIT"), return_exceptions=True)
+        assert isinstance(told, BaseException)
+        assert meaning(told, closed=held.is_closed()) is Meaning.LOST
 
 
 @covers("DTR-INV-06")
+@pytest.mark.parametrize("hears_the_end", [True, False])
 async def test_whoever_goes_on_after_that_begins_anew_and_has_done_it_once(
-    database: Database,
+    database: Database, hears_the_end: bool
 ) -> None:
     async with (
         laid_to(database.server) as wire,
@@ -98,6 +100,8 @@ async def test_whoever_goes_on_after_that_begins_anew_and_has_done_it_once(
         begun = asyncio.create_task(write(slow, 2))
         await wire.kept.wait()
         await until_it_writes(store)
+        if hears_the_end:  # together with why
+            wire.hang_up()
         wire.give()
         assert await begun
         beats = await store._engine.look_up("SELECT bucket, beats FROM pulse WHERE bucket > 0")

@@ -12,7 +12,7 @@ class Wire:
     """Carries bytes both ways. With `lose_answer_to`, the first message that has these bytes
     reaches the server, and the connection is cut once the server has answered it. With
     `keep_answer_to`, it is as if whoever sent that was stopped: all that comes back from then on
-    is heard at once when `give` is called.
+    is heard at once when `give` is called, and the end of the connection only with `hang_up`.
     """
 
     def __init__(self, server: PostgresServer) -> None:
@@ -22,6 +22,7 @@ class Wire:
         self.keep_answer_to: bytes | None = None
         self.kept = asyncio.Event()
         self._given = asyncio.Event()
+        self._hung_up = asyncio.Event()
         self.silent = False  # nothing passes, and nobody is told
         self.port = 0
 
@@ -30,6 +31,9 @@ class Wire:
 
     def give(self) -> None:
         self._given.set()
+
+    def hang_up(self) -> None:
+        self._hung_up.set()
 
     def cut(self) -> None:
         for end in self._ends:
@@ -67,6 +71,7 @@ class Wire:
                 await self._given.wait()
                 writer.write(b"".join(keeping))
                 await writer.drain()
+                await self._hung_up.wait()
                 writer.close()
 
         with contextlib.suppress(ConnectionError):

@@ -213,7 +213,8 @@ class World:
                     receiver=self.way_back.port,
                 )
             )
-            host = Host(config, port, _PROCESSES.Value("d", 0.0))
+            # Without a lock: who is killed while it holds one never gives it back.
+            host = Host(config, port, _PROCESSES.Value("d", 0.0, lock=False))
             host.start()
             stack.callback(host.kill)
             self.hosts.append(host)

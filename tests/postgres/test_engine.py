@@ -277,6 +277,19 @@ async def test_a_process_that_says_nothing_in_a_transaction_loses_it(database: D
         assert await beats(another) == [(1, 1), (2, 1)]
 
 
+@pytest.mark.parametrize("state", ["53100", "58030", "XX000", "XX001"])
+async def test_what_the_database_cannot_do_by_a_fault_of_its_own_is_not_now_and_leaves_nothing(
+    engine: Engine, state: str
+) -> None:
+    async def fail(db: Db) -> None:
+        await beat(db)
+        await db.rows(f"DO $$ BEGIN RAISE 'the disk' USING ERRCODE = '{state}'; END $$")
+
+    with pytest.raises(StoreAway, match=state):
+        await engine.write(fail)
+    assert await beats(engine) == []  # over the same connection
+
+
 # --- losing connections
 
 

@@ -37,12 +37,12 @@ _AWAY: Final = frozenset(
     {
         "55P03",  # a lock was not to be had in time
         "57014",  # the statement took too long
-        "XX001",  # a damaged page
-        "XX002",  # a damaged index
     }
 )
 _LOST_CLASSES: Final = frozenset({"08"})  # connections
-_AWAY_CLASSES: Final = frozenset({"53", "58"})  # resources, the system
+# Resources, the system, and faults of its own: damaged pages, and whatever it has no state for,
+# such as a file that may not grow.
+_AWAY_CLASSES: Final = frozenset({"53", "58", "XX"})
 # A message that is no error of SQL: the connection is closed, or has never been one.
 _NO_STATE: Final = (OSError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 

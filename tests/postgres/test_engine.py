@@ -9,6 +9,7 @@ from typing import Final
 
 import asyncpg
 import pytest
+import structlog
 
 from abeyance.store.ports import StoreAway
 from abeyance.store.postgres.address import Bounds, Connection, connect, parse_address
@@ -277,16 +278,20 @@ async def test_a_process_that_says_nothing_in_a_transaction_loses_it(database: D
         assert await beats(another) == [(1, 1), (2, 1)]
 
 
-@pytest.mark.parametrize("state", ["53100", "58030", "XX000", "XX001"])
+@pytest.mark.parametrize(
+    ("state", "logged"), [("53100", 0), ("58030", 0), ("XX000", 1), ("XX001", 1)]
+)
 async def test_what_the_database_cannot_do_by_a_fault_of_its_own_is_not_now_and_leaves_nothing(
-    engine: Engine, state: str
+    engine: Engine, state: str, logged: int
 ) -> None:
     async def fail(db: Db) -> None:
         await beat(db)
         await db.rows(f"DO $$ BEGIN RAISE 'the disk' USING ERRCODE = '{state}'; END $$")
 
-    with pytest.raises(StoreAway, match=state):
+    with structlog.testing.capture_logs() as said, pytest.raises(StoreAway, match=state):
         await engine.write(fail)
+    assert [each["log_level"] for each in said] == ["error"] * logged
+    assert "the disk" not in str(said)
     assert await beats(engine) == []  # over the same connection
 
 

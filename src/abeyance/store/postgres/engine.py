@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
+import structlog
+
 from abeyance.store.postgres.address import Address, Bounds, Connection, bounded, connect
-from abeyance.store.postgres.faults import Meaning, meaning, told
+from abeyance.store.postgres.faults import Meaning, is_its_own, meaning, name_of, told
 from abeyance.store.postgres.pool import Pool
 from abeyance.store.postgres.session import Alone, AnotherStatement, Bare, Glance, Snapshot, Writing
 from abeyance.store.sql.db import Operation, Row
@@ -25,6 +27,8 @@ LOOKERS: Final = 2  # and for looking up what is polled
 _TRIES: Final = 5  # of an operation that gets in others' way
 _LOSSES: Final = 2  # connections that an operation may lose before it has done anything
 _PAUSE: Final = 0.005  # seconds
+
+_log = structlog.get_logger("abeyance.store")
 
 
 class _Session(Protocol):
@@ -132,6 +136,9 @@ class Engine:
                     case Meaning.LOST if losses < _LOSSES and not session.unsure:
                         losses += 1
                         continue
+                    case _ if is_its_own(fault):
+                        # Whoever asked hears "not now"; nobody else would hear of it.
+                        _log.error("the database has a fault of its own", kind=name_of(fault))
                     case _:
                         pass
                 raise told(fault, closed=closed) from fault.__cause__

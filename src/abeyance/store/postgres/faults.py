@@ -40,9 +40,9 @@ _AWAY: Final = frozenset(
     }
 )
 _LOST_CLASSES: Final = frozenset({"08"})  # connections
-# Resources, the system, and faults of its own: damaged pages, and whatever it has no state for,
-# such as a file that may not grow.
-_AWAY_CLASSES: Final = frozenset({"53", "58", "XX"})
+# Damaged pages, and whatever it has no state for, such as a file that may not grow.
+_ITS_OWN: Final = "XX"
+_AWAY_CLASSES: Final = frozenset({"53", "58", _ITS_OWN})  # resources, the system
 # A message that is no error of SQL: the connection is closed, or has never been one.
 _NO_STATE: Final = (OSError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -77,6 +77,11 @@ def told(fault: BaseException, *, closed: bool) -> BaseException:
     away = StoreAway(f"the database says not now ({name_of(fault)})")
     away.__cause__ = fault
     return away
+
+
+def is_its_own(fault: BaseException) -> bool:
+    """Has the database met a fault that its operator should look at?"""
+    return isinstance(fault, asyncpg.PostgresError) and (fault.sqlstate or "")[:2] == _ITS_OWN
 
 
 def name_of(fault: BaseException) -> str:

@@ -4,7 +4,7 @@
 stopped after it had a statement prepared and before it runs it is not idle for the server,
 which waits for the rest of the statement, cancels nothing meanwhile (not by `statement_timeout`
 either) and keeps every lock: its home could not be written to until the process goes on.
-`transaction_timeout` would end it, from PostgreSQL 17 on.
+`transaction_timeout` would end it, from PostgreSQL 17 on (decision 0023).
 
 Source: PostgreSQL 18, 19.11.1 (timeouts), 27.2.3 (`pg_stat_activity`), 54.2.3 (extended query).
 """
@@ -27,7 +27,7 @@ END_SILENT: Final = """
           FROM pg_stat_activity
          WHERE datname = current_database() AND usename = current_user
            AND application_name ~ '^abeyance [0-9]+$'
-           AND state = 'active' AND wait_event_type = 'Client' AND wait_event = 'ClientRead'
+           AND state = 'active' AND wait_event = 'ClientRead'
            AND query_start < clock_timestamp() - $1::interval
     )
     SELECT count(*) FROM silent WHERE pg_terminate_backend(pid)
